@@ -1,0 +1,241 @@
+//! From a secret to a caller. The credential alone decides who that is.
+//!
+//! A key that was looked up is remembered for half a second, so that one revoked by another process
+//! stops working within a second; one revoked here is forgotten at once.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{App, secret};
+use crate::clock;
+use crate::db::{Admin, AdminCommand};
+use crate::domain::access::{Caller, Grant, Required, Scopes};
+use crate::domain::actor::Actor;
+use crate::domain::id::{RequestId, WorkspaceId};
+use crate::domain::journal::Attribution;
+use crate::domain::key::{ApiKey, KeyHash, Origin};
+use crate::domain::time::Timestamp;
+use crate::domain::workspace::Workspace;
+use crate::domain::{Error, Result};
+
+const REMEMBERED_MICROS: i64 = 500_000;
+/// More than that many keys within half a second are looked up each time.
+const REMEMBERED_KEYS: usize = 10_000;
+
+/// What is known about keys without asking the database.
+pub struct Keys {
+    configured: Option<Configured>,
+    dev: bool,
+    recent: RwLock<HashMap<KeyHash, (ApiKey, Timestamp)>>,
+}
+
+struct Configured {
+    hash: KeyHash,
+    hint: String,
+}
+
+impl Keys {
+    pub fn new(configured: Option<SecretString>, dev: bool) -> Self {
+        let configured = configured.map(|key| Configured {
+            hash: KeyHash::of(key.expose_secret()),
+            hint: secret::hint(&key),
+        });
+        Self { configured, dev, recent: RwLock::default() }
+    }
+
+    pub fn forget(&self) {
+        self.recent.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn recall(&self, hash: &KeyHash, now: Timestamp) -> Option<ApiKey> {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let (key, since) = recent.get(hash)?;
+        let age = now.micros() - since.micros();
+        (0..REMEMBERED_MICROS).contains(&age).then(|| key.clone())
+    }
+
+    fn remember(&self, hash: KeyHash, key: &ApiKey, now: Timestamp) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= REMEMBERED_KEYS {
+            recent.clear();
+        }
+        recent.insert(hash, (key.clone(), now));
+    }
+}
+
+impl App {
+    /// Finds out whom a secret stands for.
+    pub async fn authenticate(&self, secret: &str) -> Result<Caller> {
+        let hash = KeyHash::of(secret);
+        if let Some(configured) = &self.keys.configured
+            && secret::same_hash(&configured.hash, &hash)
+        {
+            return Ok(self.with_all_scopes(hash, self.first_workspace().clone(), None));
+        }
+        let now = self.clock.now();
+        let Some(key) = self.known(&hash, now).await? else { return self.unknown(secret, hash) };
+        if !secret::same_hash(&key.hash, &hash) {
+            return Err(unauthenticated("invalid API key"));
+        }
+        match key.origin {
+            Origin::Configured => {
+                return Err(unauthenticated(
+                    "this API key was configured on an earlier start only",
+                ));
+            }
+            Origin::Dev if !self.keys.dev => return Err(unauthenticated("invalid API key")),
+            Origin::Dev | Origin::Minted => {}
+        }
+        match key.refusal(now) {
+            Some(refusal) => Err(unauthenticated(refusal)),
+            None => Ok(self.caller(key)),
+        }
+    }
+
+    pub(super) fn first_workspace(&self) -> &WorkspaceId {
+        &self.db.installation.first_workspace
+    }
+
+    /// The key with this hash. What is remembered is not remembered anew, so that it ages.
+    async fn known(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<ApiKey>> {
+        if let Some(key) = self.keys.recall(hash, now) {
+            return Ok(Some(key));
+        }
+        let found = self.db.key_by_hash(hash).await?;
+        if let Some(key) = &found {
+            self.keys.remember(*hash, key, now);
+        }
+        Ok(found)
+    }
+
+    fn caller(&self, key: ApiKey) -> Caller {
+        Caller {
+            first_workspace: key.workspace == *self.first_workspace(),
+            workspace: key.workspace,
+            actor: key.actor,
+            credential: key.id,
+            scopes: key.scopes,
+            unenrolled: None,
+        }
+    }
+
+    fn with_all_scopes(
+        &self,
+        hash: KeyHash,
+        workspace: WorkspaceId,
+        unenrolled: Option<KeyHash>,
+    ) -> Caller {
+        Caller {
+            first_workspace: workspace == *self.first_workspace(),
+            workspace,
+            actor: Actor::ApiKey(hash.key_id()),
+            credential: hash.key_id(),
+            scopes: Scopes::ALL,
+            unenrolled,
+        }
+    }
+
+    fn unknown(&self, secret: &str, hash: KeyHash) -> Result<Caller> {
+        if self.keys.dev {
+            return Ok(self.with_all_scopes(hash, hash.workspace_id(), Some(hash)));
+        }
+        Err(unauthenticated(if secret::is_damaged(secret) {
+            "invalid API key: its check sum is wrong, so it was cut or mistyped"
+        } else {
+            "invalid API key"
+        }))
+    }
+
+    /// Keeps a `--dev` key and its workspace before the first write with it.
+    pub(super) async fn enroll<S: Required>(&self, grant: &Grant<S>) -> Result<()> {
+        let Some(hash) = grant.caller.unenrolled else { return Ok(()) };
+        let at = self.clock.now();
+        let workspace = Workspace {
+            id: hash.workspace_id(),
+            name: format!("dev {}", hash.key_id()),
+            created_at: at,
+        };
+        let key = unminted(hash, "…", workspace.id.clone(), Origin::Dev, at);
+        self.keep(Some(workspace), key, grant.request.clone(), at).await
+    }
+
+    /// Keeps the configured key, so that its ID leads to a name.
+    pub(super) async fn enroll_configured_key(&self) -> Result<()> {
+        let Some(Configured { hash, hint }) = &self.keys.configured else { return Ok(()) };
+        let at = self.clock.now();
+        let home = self.first_workspace().clone();
+        if let Some(kept) = self.db.key_by_hash(hash).await? {
+            if kept.workspace != home {
+                return Err(Error::Invalid(format!(
+                    "the configured API key is the key {} of workspace {}; configure one of its own",
+                    kept.id, kept.workspace
+                )));
+            }
+            return Ok(());
+        }
+        let key = unminted(*hash, hint, home, Origin::Configured, at);
+        self.keep(None, key, self.new_request(), at).await
+    }
+
+    async fn keep(
+        &self,
+        workspace: Option<Workspace>,
+        key: ApiKey,
+        request: RequestId,
+        at: Timestamp,
+    ) -> Result<()> {
+        let by = Attribution {
+            actor: Some(key.actor.clone()),
+            credential: Some(key.id.clone()),
+            request,
+        };
+        let admin = Admin {
+            command: AdminCommand::Enroll { workspace, key },
+            by,
+            at,
+            reach: None,
+            first_workspace: self.first_workspace().clone(),
+        };
+        self.db.administer(admin).await.map(drop)
+    }
+
+    /// 256 random bits for a new key.
+    pub(super) fn new_secret(&self) -> SecretString {
+        secret::mint(&self.source.bytes())
+    }
+
+    /// A fresh ID with the given prefix.
+    pub(super) fn new_id(&self, prefix: &str) -> String {
+        format!("{prefix}{}", clock::suffix(&*self.source, self.clock.now()))
+    }
+}
+
+/// A key with all scopes that was not made here; it is named after its origin.
+fn unminted(
+    hash: KeyHash,
+    hint: &str,
+    workspace: WorkspaceId,
+    origin: Origin,
+    at: Timestamp,
+) -> ApiKey {
+    ApiKey {
+        id: hash.key_id(),
+        workspace,
+        name: origin.as_str().into(),
+        hash,
+        hint: hint.into(),
+        scopes: Scopes::ALL,
+        origin,
+        actor: Actor::ApiKey(hash.key_id()),
+        actor_name: None,
+        created_at: at,
+        expires_at: None,
+        revoked_at: None,
+    }
+}
+
+fn unauthenticated(message: &str) -> Error {
+    Error::Unauthenticated(message.to_owned())
+}

@@ -1,0 +1,72 @@
+//! Operations on memories.
+
+use super::{App, mismatched};
+use crate::db::MemoryQuery;
+use crate::domain::Result;
+use crate::domain::access::{Grant, ToRead, ToWrite};
+use crate::domain::content::Sha256;
+use crate::domain::id::{MemoryId, StoreId, VersionId};
+use crate::domain::memory::{Listed, Memory};
+use crate::domain::page::Page;
+use crate::domain::plan::{Change, MemoryPatch, NewMemory, Outcome};
+
+impl App {
+    pub async fn create_memory(
+        &self,
+        grant: &Grant<ToWrite>,
+        store: StoreId,
+        new: NewMemory,
+    ) -> Result<Memory> {
+        let memory = MemoryId::new(&self.suffix());
+        let version = VersionId::new(&self.suffix());
+        self.change_memory(grant, Change::CreateMemory { store, memory, version, new }).await
+    }
+
+    pub async fn memory(
+        &self,
+        grant: &Grant<ToRead>,
+        store: &StoreId,
+        id: &MemoryId,
+    ) -> Result<Memory> {
+        self.db.memory(grant.workspace(), store, id).await
+    }
+
+    pub async fn memories(
+        &self,
+        grant: &Grant<ToRead>,
+        store: &StoreId,
+        query: &MemoryQuery,
+    ) -> Result<Page<Listed>> {
+        self.db.memories(grant.workspace(), store, query).await
+    }
+
+    pub async fn update_memory(
+        &self,
+        grant: &Grant<ToWrite>,
+        store: StoreId,
+        memory: MemoryId,
+        patch: MemoryPatch,
+    ) -> Result<Memory> {
+        let version = VersionId::new(&self.suffix());
+        self.change_memory(grant, Change::UpdateMemory { store, memory, version, patch }).await
+    }
+
+    pub async fn delete_memory(
+        &self,
+        grant: &Grant<ToWrite>,
+        store: StoreId,
+        memory: MemoryId,
+        expected: Option<Sha256>,
+    ) -> Result<()> {
+        let version = VersionId::new(&self.suffix());
+        let change = Change::DeleteMemory { store, memory, version, expected };
+        self.write(grant, change).await.map(drop)
+    }
+
+    async fn change_memory(&self, grant: &Grant<ToWrite>, change: Change) -> Result<Memory> {
+        match self.write(grant, change).await? {
+            Outcome::Memory(memory) => Ok(memory),
+            _ => Err(mismatched()),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The command line: one file a command. stdout is data, stderr is talk.
+
+mod keys;
+mod output;
+mod serve;
+mod target;
+mod workspaces;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::client::ClientError;
+use crate::config;
+use crate::domain::Error;
+
+/// Self-hosted server for the memory stores of Claude Managed Agents
+#[derive(Parser)]
+#[command(name = "memstored", version, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  memstored serve                       start on 127.0.0.1:8780 with ./memstored.db
+  memstored serve --dev --listen 127.0.0.1:0
+                                        for tests: each API key is its own empty workspace
+  memstored key create --name ci        make an API key
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(config::Serve),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Key(keys::Key),
+    /// Make, list and delete workspaces
+    #[command(subcommand)]
+    Workspace(workspaces::Workspace),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Refused(#[from] Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Refused(Error::NotFound { .. }) => 3,
+            Self::Refused(Error::PathTaken { .. } | Error::PreconditionFailed) => 4,
+            Self::Client(ClientError::Refused { status, .. }) => match status.as_u16() {
+                404 => 3,
+                409 => 4,
+                _ => 1,
+            },
+            Self::Refused(_) | Self::Client(_) | Self::Failed(_) => 1,
+        }
+    }
+
+    /// What a person reads: an internal error says its source here, where the operator is.
+    fn text(&self) -> String {
+        match self {
+            Self::Refused(Error::Internal(source)) => source.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+type Done = Result<(), Failure>;
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let parsed = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&format!("can't start: {error}"), 1),
+    };
+    match runtime.block_on(run(parsed, &matches)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::fail(&failure.text(), failure.code()),
+    }
+}
+
+async fn run(cli: Cli, matches: &ArgMatches) -> Done {
+    match cli.command {
+        Command::Serve(settings) => serve::run(settings).await,
+        Command::Key(command) => keys::run(command, innermost(matches)).await,
+        Command::Workspace(command) => workspaces::run(command, innermost(matches)).await,
+    }
+}
+
+/// The matches of the command itself, which know where a value came from.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, inner)) => innermost(inner),
+        None => matches,
+    }
+}

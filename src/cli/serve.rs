@@ -1,0 +1,147 @@
+//! `memstored serve`
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use super::{Done, Failure, output};
+use crate::app::{App, Settings};
+use crate::clock::{SystemClock, SystemSource};
+use crate::config::Serve;
+use crate::http::{self, Hosts, Http, Listener, Rate, Timeouts};
+use crate::{shutdown, telemetry};
+
+pub async fn run(settings: Serve) -> Done {
+    let _log = telemetry::start_log(&settings.log)?;
+    let local = settings.listen.ip().is_loopback();
+    if settings.dev && !local {
+        return Err(Failure::Usage(format!(
+            "--dev accepts any key, so it listens on a loopback address only, not on {}",
+            settings.listen
+        )));
+    }
+    let stop = shutdown::on_signal().map_err(|error| cant("handle signals", &error))?;
+    let figures = figures(settings.metrics_listen, stop.clone()).await?;
+    let app = Arc::new(open(&settings).await?);
+    let key = first_key(&settings, &app, local).await?;
+
+    let listener = Listener::bind(settings.listen, settings.limits.max_connections).await;
+    let listener =
+        listener.map_err(|error| cant(&format!("listen on {}", settings.listen), &error))?;
+    let address = listener.address().map_err(|error| cant("tell the address", &error))?;
+    greet(&settings, address, figures, key.as_ref())?;
+
+    let http = Arc::new(Http {
+        app: Arc::clone(&app),
+        settings: http::Settings {
+            lenient_headers: settings.lenient_headers,
+            hosts: Hosts::new(&settings.allowed_host, local || settings.dev),
+            body_limit: settings.limits.max_body_bytes,
+            rate: Rate::per_minute(settings.limits.rate_limit),
+            timeouts: Timeouts::default(),
+        },
+    });
+    let router = http::router(Arc::clone(&http));
+    listener.serve(http, router, stop).await;
+    app.close().await;
+    Ok(())
+}
+
+async fn open(settings: &Serve) -> Result<App, Failure> {
+    let app = Settings {
+        location: settings.database_url.clone(),
+        durability: settings.durability,
+        limits: settings.limits.domain(),
+        api_key: settings.api_key.clone(),
+        dev: settings.dev,
+    };
+    Ok(App::open(app, Arc::new(SystemClock), Arc::new(SystemSource)).await?)
+}
+
+/// Makes the first key on loopback; elsewhere one has to exist, so that no key is ever made that
+/// only a log has seen.
+async fn first_key(
+    settings: &Serve,
+    app: &App,
+    local: bool,
+) -> Result<Option<SecretString>, Failure> {
+    if settings.api_key.is_some() || settings.dev {
+        return Ok(None);
+    }
+    if local {
+        return Ok(app.first_key().await?);
+    }
+    if !app.has_keys().await? {
+        return Err(Failure::Failed(format!(
+            "{} is not a loopback address, and no API key exists yet: make one with \
+             `memstored key create`, or give --api-key",
+            settings.listen
+        )));
+    }
+    Ok(None)
+}
+
+/// Serves the Prometheus figures on their own listener.
+async fn figures(
+    address: Option<SocketAddr>,
+    stop: CancellationToken,
+) -> Result<Option<SocketAddr>, Failure> {
+    let Some(address) = address else { return Ok(None) };
+    let handle = telemetry::start_figures()?;
+    let listener = tokio::net::TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| cant(&format!("listen on {address}"), &error))?;
+    let address = listener.local_addr().map_err(|error| cant("tell the address", &error))?;
+    let render = move || async move { handle.render() };
+    let router = Router::new().route("/metrics", get(render));
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the figures are no longer served");
+        }
+    });
+    Ok(Some(address))
+}
+
+fn greet(
+    settings: &Serve,
+    address: SocketAddr,
+    figures: Option<SocketAddr>,
+    key: Option<&SecretString>,
+) -> Done {
+    let url = format!("http://{address}");
+    output::print(&format!("memstored {} listening on {url}", env!("CARGO_PKG_VERSION")))?;
+    output::print(&format!(
+        "database {} (durability {})",
+        settings.database_url,
+        settings.durability.as_str()
+    ))?;
+    if let Some(figures) = figures {
+        output::print(&format!("figures on http://{figures}/metrics"))?;
+    }
+    let shown = match key {
+        Some(key) => {
+            output::print(&format!("API key (shown this once) {}", key.expose_secret()))?;
+            key.expose_secret()
+        }
+        None if settings.dev => "any-key",
+        None => "YOUR_API_KEY",
+    };
+    output::print(&format!(
+        r#"
+Try it in Python:
+  from anthropic import Anthropic
+  client = Anthropic(base_url="{url}", api_key="{shown}")
+  store = client.beta.memory_stores.create(name="notes")
+  client.beta.memory_stores.memories.create(store.id, path="/hello.md", content="hi\n")
+  print(client.beta.memory_stores.memories.list(store.id).data)
+"#
+    ))
+}
+
+fn cant(what: &str, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("can't {what}: {error}"))
+}

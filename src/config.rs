@@ -1,0 +1,128 @@
+//! Every setting, once: flag, environment variable, help and default.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use clap::Args;
+use secrecy::SecretString;
+
+use crate::db::{Durability, Location};
+use crate::domain::limits::Limits;
+
+pub const DATABASE_URL: &str = "sqlite:memstored.db";
+
+/// The settings of `memstored serve`. The comments of its fields are the help as it is printed.
+#[expect(clippy::doc_markdown, reason = "help is printed as it stands, without markup")]
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "MEMSTORED_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8780"
+    )]
+    pub listen: SocketAddr,
+
+    /// Database: sqlite:PATH (made where missing), or sqlite::memory: (private, gone at exit)
+    #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
+    pub database_url: Location,
+
+    /// API key of any form that is valid while configured, with all scopes in the first workspace
+    ///
+    /// With it no first key is made.
+    #[arg(long, env = "MEMSTORED_API_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(value_parser = api_key)]
+    pub api_key: Option<SecretString>,
+
+    /// Accept any API key, each unknown one as a workspace of its own with all scopes
+    ///
+    /// For tests that isolate themselves by key; only on a loopback address.
+    #[arg(long, env = "MEMSTORED_DEV")]
+    pub dev: bool,
+
+    /// Accept requests without the anthropic-beta header, and unknown anthropic-version values
+    #[arg(long, env = "MEMSTORED_LENIENT_HEADERS")]
+    pub lenient_headers: bool,
+
+    /// Host name that requests may use; may be repeated
+    ///
+    /// On a loopback address and with --dev, localhost, 127.0.0.1 and [::1] are always allowed and
+    /// others must be named; elsewhere any is allowed until one is named.
+    #[arg(long, env = "MEMSTORED_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
+    pub allowed_host: Vec<String>,
+
+    /// Whether an answered write is synced to disk; relaxed is for tests
+    #[arg(
+        long,
+        env = "MEMSTORED_DURABILITY",
+        value_name = "LEVEL",
+        value_enum,
+        default_value = "full"
+    )]
+    pub durability: Durability,
+
+    /// Address of the Prometheus figures, at /metrics; off where not given
+    #[arg(long, env = "MEMSTORED_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Least severe log level: error, warn, info, debug or trace
+    #[arg(long, env = "MEMSTORED_LOG", value_name = "LEVEL", default_value = "info")]
+    #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub log: String,
+
+    #[command(flatten)]
+    pub limits: LimitFlags,
+}
+
+/// Limits; the defaults are those of the contract, where it has one.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitFlags {
+    /// Live memories in one store
+    #[arg(
+        long,
+        env = "MEMSTORED_MAX_MEMORIES_PER_STORE",
+        value_name = "N",
+        default_value_t = 10_000
+    )]
+    pub max_memories_per_store: u64,
+
+    /// Stores in one workspace; no limit where not given
+    #[arg(long, env = "MEMSTORED_MAX_STORES", value_name = "N")]
+    pub max_stores: Option<u64>,
+
+    /// Bytes of one memory's content
+    #[arg(long, env = "MEMSTORED_MAX_CONTENT_BYTES", value_name = "N", default_value_t = 102_400)]
+    pub max_content_bytes: usize,
+
+    /// Bytes of a request body
+    #[arg(long, env = "MEMSTORED_MAX_BODY_BYTES", value_name = "N", default_value_t = 33_554_432)]
+    pub max_body_bytes: usize,
+
+    /// Connections at one time; more wait to be accepted
+    #[arg(long, env = "MEMSTORED_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
+    pub max_connections: usize,
+
+    /// Requests a minute for one API key; no limit where not given
+    #[arg(long, env = "MEMSTORED_RATE_LIMIT", value_name = "N")]
+    pub rate_limit: Option<NonZeroU32>,
+}
+
+impl LimitFlags {
+    pub fn domain(&self) -> Limits {
+        Limits {
+            memories_per_store: self.max_memories_per_store,
+            content_bytes: self.max_content_bytes,
+            stores_per_workspace: self.max_stores,
+        }
+    }
+}
+
+fn api_key(text: &str) -> Result<SecretString, String> {
+    let fits = |byte: u8| byte.is_ascii_graphic();
+    if text.is_empty() || !text.bytes().all(fits) {
+        return Err("an API key is one or more visible ASCII characters without spaces".into());
+    }
+    Ok(text.to_owned().into())
+}

@@ -1,0 +1,307 @@
+//! One round of a batch: reads what its commands need with a few statements, and writes what they
+//! planned with a few multi-row ones. A statement costs more than the rows in it.
+
+use std::collections::BTreeSet;
+
+use sqlx::query_builder::{QueryBuilder, Separated};
+use sqlx::{Row, Sqlite, SqliteConnection};
+
+use super::rows::{self, memory_columns, version_columns};
+use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
+use crate::domain::journal::Entry;
+use crate::domain::memory::Memory;
+use crate::domain::path::MemoryPath;
+use crate::domain::plan::{Needs, Overlay, Spot, Writes};
+use crate::domain::store::Store;
+use crate::domain::time::Timestamp;
+use crate::domain::version::Version;
+
+/// Rows of one statement; also bounds how many statements have to be kept prepared.
+const CHUNK: usize = 32;
+
+type Sql = QueryBuilder<Sqlite>;
+
+/// Reads what is needed into a fresh overlay.
+pub async fn load(
+    connection: &mut SqliteConnection,
+    mut needs: Needs,
+    count_stores: bool,
+) -> sqlx::Result<Overlay> {
+    let mut overlay = Overlay::default();
+    load_versions(connection, &mut needs, &mut overlay).await?;
+    load_stores(connection, &needs, &mut overlay).await?;
+    load_memories(connection, &needs, &mut overlay).await?;
+    load_spots(connection, &needs.spots, &mut overlay).await?;
+    if count_stores {
+        load_counts(connection, &needs.counts, &mut overlay).await?;
+    }
+    Ok(overlay)
+}
+
+async fn load_stores(
+    connection: &mut SqliteConnection,
+    needs: &Needs,
+    overlay: &mut Overlay,
+) -> sqlx::Result<()> {
+    for ids in chunks(needs.stores.iter().map(StoreId::as_str)) {
+        let mut sql = Sql::new("select ");
+        sql.push(rows::STORE).push(" from stores where deleted_at is null and id in ");
+        list(&mut sql, &ids);
+        for row in sql.build().fetch_all(&mut *connection).await? {
+            overlay.know_store(rows::store(&row)?);
+        }
+    }
+    Ok(())
+}
+
+async fn load_memories(
+    connection: &mut SqliteConnection,
+    needs: &Needs,
+    overlay: &mut Overlay,
+) -> sqlx::Result<()> {
+    const BARE: &str =
+        concat!("select ", memory_columns!("null"), " from memories m where m.id in ");
+    const WITH_CONTENT: &str = concat!(
+        "select ",
+        memory_columns!("v.content"),
+        " from memories m join versions v on v.id = m.head_version_id where m.id in "
+    );
+    let bare = needs.memories.difference(&needs.contents);
+    let bare = chunks(bare.map(MemoryId::as_str)).map(|ids| (BARE, ids));
+    let full = chunks(needs.contents.iter().map(MemoryId::as_str)).map(|ids| (WITH_CONTENT, ids));
+    for (select, ids) in bare.chain(full) {
+        let mut sql = Sql::new(select);
+        list(&mut sql, &ids);
+        for row in sql.build().fetch_all(&mut *connection).await? {
+            overlay.know_memory(rows::memory(&row, 0)?);
+        }
+    }
+    Ok(())
+}
+
+/// Reads versions, and asks for their memories, whose heads decide what may be redacted.
+async fn load_versions(
+    connection: &mut SqliteConnection,
+    needs: &mut Needs,
+    overlay: &mut Overlay,
+) -> sqlx::Result<()> {
+    const SELECT: &str =
+        concat!("select ", version_columns!("v.content"), " from versions v where v.id in ");
+    for ids in chunks(needs.versions.iter().map(crate::domain::id::VersionId::as_str)) {
+        let mut sql = Sql::new(SELECT);
+        list(&mut sql, &ids);
+        for row in sql.build().fetch_all(&mut *connection).await? {
+            let version = rows::version(&row, 0)?;
+            needs.memories.insert(version.memory.clone());
+            overlay.know_version(version);
+        }
+    }
+    Ok(())
+}
+
+/// Reads who is at each spot, above it, and first below it.
+async fn load_spots(
+    connection: &mut SqliteConnection,
+    spots: &[Spot],
+    overlay: &mut Overlay,
+) -> sqlx::Result<()> {
+    for spots in spots.chunks(CHUNK) {
+        let mut sql =
+            Sql::new("select store_id, path, id from memories where (store_id, path) in (");
+        let places: BTreeSet<_> = spots
+            .iter()
+            .flat_map(|spot| {
+                let paths = spot.path.ancestors().chain([spot.path.clone()]);
+                paths.map(|path| (spot.store.as_str(), path))
+            })
+            .collect();
+        sql.push_values(padded(&places), |mut row, (store, path)| {
+            row.push_bind(*store).push_bind(path.as_str().to_owned());
+        });
+        sql.push(
+            ") union all select m.store_id, m.path, m.id from (select column1 as store_id, \
+             column2 as low, column3 as high, column4 as mover from (",
+        );
+        sql.push_values(padded(spots), |mut row, spot| {
+            let below = spot.path.below();
+            row.push_bind(spot.store.as_str());
+            row.push_bind(below.from).push_bind(below.to);
+            row.push_bind(spot.mover.as_ref().map_or("", MemoryId::as_str));
+        });
+        sql.push(
+            ") as given) w join memories m on m.store_id = w.store_id and m.path = (select n.path \
+             from memories n where n.store_id = w.store_id and n.path >= w.low and \
+             n.path < w.high and n.id <> w.mover order by n.path limit 1)",
+        );
+        for row in sql.build().fetch_all(&mut *connection).await? {
+            overlay.know_occupied(
+                StoreId::stored(row.try_get(0)?),
+                MemoryPath::stored(row.try_get(1)?),
+                MemoryId::stored(row.try_get(2)?),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn load_counts(
+    connection: &mut SqliteConnection,
+    workspaces: &BTreeSet<WorkspaceId>,
+    overlay: &mut Overlay,
+) -> sqlx::Result<()> {
+    for workspace in workspaces {
+        let count = sqlx::query_scalar::<_, i64>(
+            "select count(*) from stores where workspace_id = $1 and deleted_at is null",
+        );
+        let count = count.bind(workspace.as_str()).fetch_one(&mut *connection).await?;
+        overlay.know_count(workspace.clone(), count.unsigned_abs());
+    }
+    Ok(())
+}
+
+/// Writes a round. Stores come first, since all else refers to them.
+pub async fn store(connection: &mut SqliteConnection, writes: &Writes) -> sqlx::Result<()> {
+    for rows in writes.stores.chunks(CHUNK) {
+        put_stores(rows).build().execute(&mut *connection).await?;
+    }
+    for rows in writes.versions.chunks(CHUNK) {
+        insert_versions(rows).build().execute(&mut *connection).await?;
+    }
+    for ids in chunks(writes.removed.iter().map(MemoryId::as_str)) {
+        let mut sql = Sql::new("delete from memories where id in ");
+        list(&mut sql, &ids);
+        sql.build().execute(&mut *connection).await?;
+    }
+    for rows in writes.memories.chunks(CHUNK) {
+        put_memories(rows).build().execute(&mut *connection).await?;
+    }
+    for version in &writes.redacted {
+        redact(connection, version).await?;
+    }
+    journal(connection, &writes.journal).await
+}
+
+/// Appends entries to their journals.
+pub async fn journal(connection: &mut SqliteConnection, entries: &[Entry]) -> sqlx::Result<()> {
+    for rows in entries.chunks(CHUNK) {
+        insert_entries(rows).build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn put_stores(stores: &[(Store, Option<Timestamp>)]) -> Sql {
+    let mut sql = Sql::new(
+        "insert into stores (id, workspace_id, name, description, metadata, created_at, \
+         updated_at, archived_at, deleted_at, memories, last_seq, last_at) ",
+    );
+    sql.push_values(stores, |mut row, (store, deleted_at)| {
+        row.push_bind(store.id.as_str()).push_bind(store.workspace.as_str());
+        row.push_bind(store.name.as_str()).push_bind(store.description.as_str());
+        row.push_bind(serde_json::json!(store.metadata).to_string());
+        row.push_bind(store.created_at.micros()).push_bind(store.updated_at.micros());
+        row.push_bind(store.archived_at.map(Timestamp::micros));
+        row.push_bind(deleted_at.map(Timestamp::micros));
+        row.push_bind(i64::try_from(store.memories).unwrap_or(i64::MAX));
+        row.push_bind(store.ledger.seq).push_bind(store.ledger.at.micros());
+    });
+    sql.push(
+        " on conflict (id) do update set name = excluded.name, \
+         description = excluded.description, metadata = excluded.metadata, \
+         updated_at = excluded.updated_at, archived_at = excluded.archived_at, \
+         deleted_at = excluded.deleted_at, memories = excluded.memories, \
+         last_seq = excluded.last_seq, last_at = excluded.last_at",
+    );
+    sql
+}
+
+fn insert_versions(versions: &[Version]) -> Sql {
+    let mut sql = Sql::new(
+        "insert into versions (id, store_id, memory_id, operation, path, content, size, sha256, \
+         created_at, created_by) ",
+    );
+    sql.push_values(versions, |mut row, version| {
+        row.push_bind(version.id.as_str()).push_bind(version.store.as_str());
+        row.push_bind(version.memory.as_str()).push_bind(version.operation.as_str());
+        row.push_bind(version.path.as_ref().map(MemoryPath::as_str));
+        row.push_bind(version.content.as_ref().map(|content| content.as_str().as_bytes()));
+        row.push_bind(version.digest.map(|digest| digest.size));
+        row.push_bind(version.digest.map(|digest| digest.sha256.as_bytes().to_vec()));
+        row.push_bind(version.created_at.micros()).push_bind(version.created_by.id());
+    });
+    sql
+}
+
+fn put_memories(memories: &[Memory]) -> Sql {
+    let mut sql = Sql::new(
+        "insert into memories (id, store_id, path, head_version_id, size, sha256, created_at, \
+         updated_at) ",
+    );
+    sql.push_values(memories, |mut row, memory| {
+        row.push_bind(memory.id.as_str()).push_bind(memory.store.as_str());
+        row.push_bind(memory.path.as_str()).push_bind(memory.head.as_str());
+        row.push_bind(memory.size).push_bind(memory.sha256.as_bytes().to_vec());
+        row.push_bind(memory.created_at.micros()).push_bind(memory.updated_at.micros());
+    });
+    sql.push(
+        " on conflict (id) do update set path = excluded.path, \
+         head_version_id = excluded.head_version_id, size = excluded.size, \
+         sha256 = excluded.sha256, updated_at = excluded.updated_at",
+    );
+    sql
+}
+
+/// Empties the version and notes that its bytes have yet to be erased.
+async fn redact(connection: &mut SqliteConnection, version: &Version) -> sqlx::Result<()> {
+    let Some(redaction) = &version.redaction else { return Ok(()) };
+    sqlx::query(
+        "update versions set path = null, content = null, size = null, sha256 = null, \
+         redacted_at = $1, redacted_by = $2 where id = $3",
+    )
+    .bind(redaction.at.micros())
+    .bind(redaction.by.id())
+    .bind(version.id.as_str())
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("insert into pending_erasures (version_id) values ($1)")
+        .bind(version.id.as_str())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+fn insert_entries(entries: &[Entry]) -> Sql {
+    let mut sql = Sql::new(
+        "insert into journal (ledger, seq, at, kind, subject, actor, credential, request) ",
+    );
+    sql.push_values(entries, |mut row, entry| {
+        row.push_bind(entry.ledger.as_str()).push_bind(entry.seq).push_bind(entry.at.micros());
+        row.push_bind(entry.kind.as_str()).push_bind(entry.subject.as_str());
+        row.push_bind(entry.by.actor.as_ref().map(|actor| actor.id().to_owned()));
+        row.push_bind(entry.by.credential.as_ref().map(|key| key.as_str().to_owned()));
+        row.push_bind(entry.by.request.as_str());
+    });
+    sql
+}
+
+fn list(sql: &mut Sql, ids: &[&str]) {
+    sql.push("(");
+    let mut ids_sql: Separated<'_, Sqlite, _> = sql.separated(", ");
+    for id in padded(ids) {
+        ids_sql.push_bind(*id);
+    }
+    ids_sql.push_unseparated(")");
+}
+
+fn chunks<'a>(ids: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Vec<&'a str>> {
+    let ids: Vec<_> = ids.collect();
+    let chunks: Vec<_> = ids.chunks(CHUNK).map(<[_]>::to_vec).collect();
+    chunks.into_iter()
+}
+
+/// Repeats the last item up to a power of two, so that few distinct statements are prepared.
+fn padded<'a, T: 'a>(items: impl IntoIterator<Item = &'a T>) -> impl Iterator<Item = &'a T> {
+    let items: Vec<_> = items.into_iter().collect();
+    let missing = items.len().next_power_of_two() - items.len();
+    let last = items.last().copied();
+    items.into_iter().chain(last.into_iter().cycle().take(missing))
+}

@@ -1,0 +1,77 @@
+//! Reading API keys.
+
+use sqlx::query_builder::QueryBuilder;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite};
+
+use super::stores::newest_first;
+use super::{Db, dialect, rows};
+use crate::domain::Result;
+use crate::domain::actor::Actor;
+use crate::domain::id::{ApiKeyId, WorkspaceId};
+use crate::domain::key::{ApiKey, KeyHash, Origin};
+use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
+
+pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
+     (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
+     revoked_at from api_keys where workspace_id in (select w.id from workspaces w where \
+     w.deleted_at is null)";
+
+impl Db {
+    /// The key with this hash, unless its workspace is deleted.
+    pub async fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
+        sql.push(" and key_sha256 = ").push_bind(hash.as_bytes().to_vec());
+        let mut reader = self.read().await?;
+        let row = sql.build().fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
+        row.as_ref().map(key).transpose().map_err(dialect::trouble)
+    }
+
+    /// Newest first; of all workspaces, or of the one given.
+    pub async fn keys(
+        &self,
+        workspace: Option<&WorkspaceId>,
+        paging: &Paging,
+    ) -> Result<Page<ApiKey>> {
+        let owner = workspace.map_or("", WorkspaceId::as_str).to_owned();
+        let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
+        if workspace.is_some() {
+            sql.push(" and workspace_id = ").push_bind(owner.clone());
+        }
+        newest_first(&mut sql, List::ApiKeys, &owner, TimeRange::default(), paging)?;
+        let mut reader = self.read().await?;
+        let found = sql.build().fetch_all(&mut *reader).await.map_err(dialect::trouble)?;
+        let found = found.iter().map(key).collect::<sqlx::Result<_>>();
+        Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |key: &ApiKey| {
+            Cursor::time(List::ApiKeys, &owner, key.created_at, &key.id)
+        }))
+    }
+
+    /// Whether any key was ever made here.
+    pub async fn has_minted_keys(&self) -> Result<bool> {
+        let mut reader = self.read().await?;
+        let row = sqlx::query("select 1 from api_keys where origin = 'minted' limit 1");
+        Ok(row.fetch_optional(&mut *reader).await.map_err(dialect::trouble)?.is_some())
+    }
+}
+
+/// Reads [`COLUMNS`].
+pub fn key(row: &SqliteRow) -> sqlx::Result<ApiKey> {
+    let id = ApiKeyId::stored(row.try_get(0)?);
+    let principal: Option<String> = row.try_get(7)?;
+    let invalid = |_| rows::corrupt("key");
+    Ok(ApiKey {
+        workspace: WorkspaceId::stored(row.try_get(1)?),
+        name: row.try_get(2)?,
+        hash: KeyHash::stored(row.try_get(3)?).ok_or_else(|| rows::corrupt("key"))?,
+        hint: row.try_get(4)?,
+        scopes: row.try_get::<&str, _>(5)?.parse().map_err(invalid)?,
+        origin: row.try_get::<&str, _>(6)?.parse::<Origin>().map_err(invalid)?,
+        actor: principal.map_or(Ok(Actor::ApiKey(id.clone())), rows::actor)?,
+        actor_name: row.try_get(8)?,
+        created_at: rows::time(row, 9)?,
+        expires_at: rows::maybe_time(row, 10)?,
+        revoked_at: rows::maybe_time(row, 11)?,
+        id,
+    })
+}

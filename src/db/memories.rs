@@ -1,0 +1,165 @@
+//! Reading memories.
+
+use std::collections::HashMap;
+
+use sqlx::query_builder::QueryBuilder;
+use sqlx::{Connection, Row, Sqlite, SqliteConnection};
+
+use super::rows::memory_columns;
+use super::{Db, dialect, rows, stores};
+use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
+use crate::domain::memory::{Listed, Memory, View};
+use crate::domain::page::{Cursor, Page, Paging};
+use crate::domain::path::{self, PathPrefix};
+use crate::domain::{Error, Result};
+
+const BY_ID: &str = concat!(
+    "select ",
+    memory_columns!("v.content"),
+    " from stores s left join memories m on m.store_id = s.id and m.id = $3 left join versions v \
+     on v.id = m.head_version_id where s.id = $1 and s.workspace_id = $2 and s.deleted_at is null"
+);
+const LISTED: &str = concat!(
+    "select ",
+    memory_columns!("null"),
+    " from memories m where m.store_id = $1 and m.path >= $2 and m.path < $3 order by m.path \
+     limit $4"
+);
+const LISTED_WITH_CONTENT: &str = concat!(
+    "select ",
+    memory_columns!("v.content"),
+    " from memories m join versions v on v.id = m.head_version_id where m.store_id = $1 \
+     and m.path >= $2 and m.path < $3 order by m.path limit $4"
+);
+
+const WITH_CONTENT: &str = concat!(
+    "select ",
+    memory_columns!("v.content"),
+    " from memories m join versions v on v.id = m.head_version_id where m.id in ("
+);
+
+/// Which memories a listing asks for.
+#[derive(Clone, Debug)]
+pub struct MemoryQuery {
+    pub prefix: PathPrefix,
+    /// Rolls deeper memories up into their immediate sub-directory.
+    pub depth_one: bool,
+    pub view: View,
+    pub paging: Paging,
+}
+
+impl Db {
+    /// One memory, with its content.
+    pub async fn memory(
+        &self,
+        workspace: &WorkspaceId,
+        store: &StoreId,
+        id: &MemoryId,
+    ) -> Result<Memory> {
+        let mut reader = self.read().await?;
+        let row =
+            sqlx::query(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
+        let row = row.fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
+        let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, store))?;
+        if row.try_get::<Option<&str>, _>(0).map_err(dialect::trouble)?.is_none() {
+            return Err(Error::not_found(MemoryId::WHAT, id));
+        }
+        rows::memory(&row, 0).map_err(dialect::trouble)
+    }
+
+    /// Memories in byte order of their paths, from one state of the database.
+    pub async fn memories(
+        &self,
+        workspace: &WorkspaceId,
+        store: &StoreId,
+        query: &MemoryQuery,
+    ) -> Result<Page<Listed>> {
+        let after =
+            query.paging.after.as_ref().map(|cursor| cursor.after_path(store)).transpose()?;
+        let range = query.prefix.range();
+        let from = after.map(path::after).unwrap_or_default().max(range.from);
+
+        let mut reader = self.read().await?;
+        let mut state = reader.begin().await.map_err(dialect::trouble)?;
+        stores::require(&mut state, workspace, store).await?;
+        let items = walk(&mut state, store, query, from, &range.to);
+        let items = items.await.map_err(dialect::trouble)?;
+        let mut page = Page::cut(items, query.paging.limit, |item| Cursor::path(store, item.key()));
+        if query.depth_one && query.view == View::Full {
+            fill(&mut state, &mut page.items).await.map_err(dialect::trouble)?;
+        }
+        state.rollback().await.map_err(dialect::trouble)?;
+        Ok(page)
+    }
+}
+
+/// Collects one item more than the limit. A rolled-up directory is stepped over by seeking behind
+/// it, so that its size does not matter.
+async fn walk(
+    connection: &mut SqliteConnection,
+    store: &StoreId,
+    query: &MemoryQuery,
+    mut from: String,
+    to: &str,
+) -> sqlx::Result<Vec<Listed>> {
+    let with_content = query.view == View::Full && !query.depth_one;
+    let sql = if with_content { LISTED_WITH_CONTENT } else { LISTED };
+    let mut items = Vec::new();
+    loop {
+        let wanted = query.paging.limit + 1 - items.len();
+        let rows = sqlx::query(sql)
+            .bind(store.as_str())
+            .bind(from.as_str())
+            .bind(to)
+            .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+            .fetch_all(&mut *connection)
+            .await?;
+        for row in &rows {
+            let memory = rows::memory(row, 0)?;
+            if memory.path.as_str() >= from.as_str() {
+                let item = listed(query, memory);
+                from = path::after(item.key());
+                items.push(item);
+            }
+        }
+        if rows.len() < wanted || items.len() > query.paging.limit {
+            return Ok(items);
+        }
+    }
+}
+
+fn listed(query: &MemoryQuery, memory: Memory) -> Listed {
+    let rollup = query.prefix.rollup(memory.path.as_str()).filter(|_| query.depth_one);
+    rollup.map_or(Listed::Memory(memory), Listed::Prefix)
+}
+
+/// Reads the contents of a page whose walk left them out.
+async fn fill(connection: &mut SqliteConnection, items: &mut [Listed]) -> sqlx::Result<()> {
+    let memories = || {
+        items.iter().filter_map(|item| match item {
+            Listed::Memory(memory) => Some(memory),
+            Listed::Prefix(_) => None,
+        })
+    };
+    if memories().next().is_none() {
+        return Ok(());
+    }
+    let mut sql = QueryBuilder::<Sqlite>::new(WITH_CONTENT);
+    let mut ids = sql.separated(", ");
+    for memory in memories() {
+        ids.push_bind(memory.id.as_str().to_owned());
+    }
+    ids.push_unseparated(")");
+    let rows = sql.build().fetch_all(connection).await?;
+    let full =
+        rows.iter().map(|row| rows::memory(row, 0).map(|memory| (memory.id.clone(), memory)));
+    let mut full = full.collect::<sqlx::Result<HashMap<_, _>>>()?;
+    for item in items {
+        if let Listed::Memory(memory) = item
+            && let Some(with_content) = full.remove(&memory.id)
+        {
+            *memory = with_content;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Reading workspaces.
+
+use sqlx::query_builder::QueryBuilder;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite};
+
+use super::stores::newest_first;
+use super::{Db, dialect, rows};
+use crate::domain::Result;
+use crate::domain::id::WorkspaceId;
+use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
+use crate::domain::workspace::Workspace;
+
+impl Db {
+    /// Newest first; all of them, or the one that `reach` names.
+    pub async fn workspaces(
+        &self,
+        reach: Option<&WorkspaceId>,
+        paging: &Paging,
+    ) -> Result<Page<Workspace>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "select id, name, created_at from workspaces where deleted_at is null",
+        );
+        if let Some(workspace) = reach {
+            sql.push(" and id = ").push_bind(workspace.as_str().to_owned());
+        }
+        newest_first(&mut sql, List::Workspaces, &"", TimeRange::default(), paging)?;
+        let mut reader = self.read().await?;
+        let found = sql.build().fetch_all(&mut *reader).await.map_err(dialect::trouble)?;
+        let found = found.iter().map(workspace).collect::<sqlx::Result<_>>();
+        Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |workspace: &Workspace| {
+            Cursor::time(List::Workspaces, &"", workspace.created_at, &workspace.id)
+        }))
+    }
+}
+
+/// Reads `id, name, created_at`.
+pub fn workspace(row: &SqliteRow) -> sqlx::Result<Workspace> {
+    Ok(Workspace {
+        id: WorkspaceId::stored(row.try_get(0)?),
+        name: row.try_get(1)?,
+        created_at: rows::time(row, 2)?,
+    })
+}

@@ -1,0 +1,69 @@
+//! Everything that can go wrong, in the project's own words and free of HTTP.
+//!
+//! A variant carries the text that a person reads. Each door (HTTP, command line) has one table
+//! that translates the variants; [`Error::Internal`] keeps its source for the log and shows nothing.
+
+use super::id::{MemoryId, StoreId};
+use super::path::MemoryPath;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked for does not exist, or not for this caller.
+    #[error("{what} not found: {id}")]
+    NotFound { what: &'static str, id: String },
+    /// A value breaks a rule; the message names the field and what would be accepted.
+    #[error("{0}")]
+    Invalid(String),
+    /// The request body's form (encoding, character set, pace) is refused.
+    #[error("{message}")]
+    BadBody { code: &'static str, message: String },
+    /// The path is occupied, or lies above or below an occupied one (contract 3.4).
+    #[error(
+        "path \"{wanted}\" conflicts with the memory {memory} at \"{path}\": update that memory, or \
+         choose a path that is neither equal to, above nor below it"
+    )]
+    PathTaken { wanted: MemoryPath, path: MemoryPath, memory: MemoryId },
+    /// The content is not what the caller believed; what it is instead is not disclosed.
+    #[error(
+        "precondition failed: the memory's content has another SHA-256 than the one given; \
+         retrieve it again before changing it"
+    )]
+    PreconditionFailed,
+    #[error("cannot modify archived resource: memory store {0}")]
+    StoreArchived(StoreId),
+    #[error("{0}")]
+    Unauthenticated(String),
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("rate limit reached: at most {per_minute} requests a minute for one API key")]
+    RateLimited { per_minute: u32, retry_after_seconds: u64 },
+    #[error("request body must be at most {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("{0}")]
+    NoRoute(String),
+    #[error("{0}")]
+    WrongMethod(String),
+    #[error("the request was not finished within {seconds} seconds")]
+    Timeout { seconds: u64 },
+    /// The server can't do this now. `retry` says whether the same request may help.
+    #[error("{reason}")]
+    Unavailable { reason: String, retry: bool },
+    #[error("Internal server error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
+    }
+
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    pub fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {
+        Self::NotFound { what, id: id.to_string() }
+    }
+}

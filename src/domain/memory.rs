@@ -1,0 +1,46 @@
+//! Memories: the present state of a file in a store.
+
+use super::content::{Content, Sha256};
+use super::id::{MemoryId, StoreId, VersionId};
+use super::path::MemoryPath;
+use super::time::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub id: MemoryId,
+    pub store: StoreId,
+    pub path: MemoryPath,
+    /// The version that holds the present content.
+    pub head: VersionId,
+    pub size: i64,
+    pub sha256: Sha256,
+    pub created_at: Timestamp,
+    /// The last real change of content or path.
+    pub updated_at: Timestamp,
+    /// Present where it was asked for.
+    pub content: Option<Content>,
+}
+
+/// An item of a listing: a memory, or at depth 1 a directory that stands for all below it.
+#[derive(Clone, Debug)]
+pub enum Listed {
+    Memory(Memory),
+    Prefix(String),
+}
+
+impl Listed {
+    /// What the listing is ordered by.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Memory(memory) => memory.path.as_str(),
+            Self::Prefix(path) => path,
+        }
+    }
+}
+
+/// Whether answers carry content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    Basic,
+    Full,
+}

@@ -1,0 +1,25 @@
+//! The rules of the contract: paths, overlap, preconditions, versions, redaction and limits.
+//!
+//! Everything here is pure: no I/O, no `async`, no clock, no other module of the crate. What has to
+//! be known is read beforehand, handed in as values, and the decision comes back as values; so that
+//! one set of rules serves every database and every door, and can be tested in one sitting.
+
+pub mod access;
+pub mod actor;
+pub mod content;
+pub mod error;
+pub mod id;
+pub mod journal;
+pub mod key;
+pub mod limits;
+pub mod memory;
+pub mod page;
+pub mod path;
+pub mod plan;
+pub mod store;
+pub mod text;
+pub mod time;
+pub mod version;
+pub mod workspace;
+
+pub use error::{Error, Result};

@@ -1,0 +1,208 @@
+//! Request bodies: JSON, whatever the content type says, with every refusal in our own words.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+
+use super::{ApiError, Http};
+use crate::domain::{Error, Result};
+use crate::wire::shape::Object;
+
+/// How much of a body that is too large is read before it is refused, so that a client still
+/// sending gets the answer instead of a broken connection.
+const DISCARDED: usize = 33_554_432;
+
+/// A request body, read as JSON into `T`.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Http>> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
+        check_headers(request.headers())?;
+        let bytes = read(request.into_body(), http).await?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<()> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Error::BadBody {
+            code: "request_body_encoding_unsupported",
+            message: "the request body must not be compressed: send it without content-encoding"
+                .into(),
+        });
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let charset = kind.and_then(|kind| {
+        let parameters = kind.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+        parameters
+            .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
+            .find(|(name, _)| name.eq_ignore_ascii_case("charset"))
+    });
+    match charset {
+        Some((_, charset)) if !matches!(&*charset.to_ascii_lowercase(), "utf-8" | "utf8") => {
+            Err(Error::BadBody {
+                code: "unsupported_charset",
+                message: format!("the request body must be UTF-8, not {charset:?}"),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read(mut body: Body, http: &Http) -> Result<Vec<u8>> {
+    let limit = http.settings.body_limit;
+    let patience = http.settings.timeouts.body;
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    loop {
+        let frame = tokio::time::timeout(patience, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| stalled(patience.as_secs()))? else { break };
+        let frame = frame.map_err(|error| Error::Invalid(format!("request body: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= limit {
+            bytes.extend_from_slice(&data);
+        } else if length > limit.saturating_add(DISCARDED) {
+            break;
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    if length > limit { Err(Error::TooLarge { limit }) } else { Ok(bytes) }
+}
+
+fn stalled(seconds: u64) -> Error {
+    Error::BadBody {
+        code: "request_body_timeout",
+        message: format!("the request body made no progress for {seconds} seconds"),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::invalid("the request body must be a JSON object; it is empty"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        explain(&path, error.inner())
+    })?;
+    json.end().map_err(|error| explain(".", &error))?;
+    Ok(value)
+}
+
+/// Says in which field the body is wrong, in words that do not depend on the parser's.
+fn explain(path: &str, error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    if !error.is_data() {
+        return Error::Invalid(format!("the request body is not valid JSON: {text}"));
+    }
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let field = |name: &str| match path {
+        "." => name.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    let quoted = |start: &str| text.strip_prefix(start).and_then(|rest| rest.split('`').next());
+    if let Some(name) = quoted("missing field `") {
+        return Error::Invalid(format!("{}: Field required", field(name)));
+    }
+    if let Some(name) = quoted("duplicate field `") {
+        return Error::Invalid(format!("{}: given more than once", field(name)));
+    }
+    match path {
+        "." => Error::Invalid(format!("request body: {text}")),
+        path => Error::Invalid(format!("{path}: {text}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::wire::memory::{CreateMemory, UpdateMemory};
+    use crate::wire::store::{CreateStore, UpdateStore};
+
+    fn refusal<T: DeserializeOwned>(body: &str) -> String {
+        match parse::<T>(body.as_bytes()) {
+            Ok(_) => "accepted".into(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[rstest]
+    #[case("", "the request body must be a JSON object; it is empty")]
+    #[case(
+        "{",
+        "the request body is not valid JSON: EOF while parsing an object at line 1 column 1"
+    )]
+    #[case("{}", "name: Field required")]
+    #[case("[]", "request body: invalid type: sequence, expected a JSON object")]
+    #[case(r#"["n"]"#, "request body: invalid type: sequence, expected a JSON object")]
+    #[case("5", "request body: invalid type: integer `5`, expected a JSON object")]
+    #[case(r#"{"name":5}"#, "name: invalid type: integer `5`, expected a string")]
+    #[case(r#"{"name":"a","name":"b"}"#, "name: given more than once")]
+    #[case(
+        r#"{"name":"a"} x"#,
+        "the request body is not valid JSON: trailing characters at line 1 column 14"
+    )]
+    #[case(r#"{"name":"a","metadata":{"k":"1","k":"2"}}"#, "metadata: duplicate key `k`")]
+    #[case(
+        r#"{"name":"a","metadata":{"k":1}}"#,
+        "metadata.k: invalid type: integer `1`, expected a string"
+    )]
+    #[case(
+        r#"{"name":"a","metadata":null}"#,
+        "metadata: invalid type: null, expected an object of strings"
+    )]
+    #[case(
+        r#"{"name":"a","description":null}"#,
+        "description: invalid type: null, expected a string"
+    )]
+    #[case(
+        r#"{"name":"a","color":1}"#,
+        "color: unknown field `color`, expected one of `name`, `description`, `metadata`"
+    )]
+    fn the_refusal_of_a_store_names_the_field(#[case] body: &str, #[case] message: &str) {
+        assert_eq!(refusal::<CreateStore>(body), message);
+    }
+
+    #[rstest]
+    #[case(r#"{"path":"/a"}"#, "content: Field required")]
+    #[case(r#"{"path":"/a","content":null}"#, "content: invalid type: null, expected a string")]
+    #[case(
+        r#"{"path":"/a","content":"\ud800"}"#,
+        "the request body is not valid JSON: unexpected end of hex escape at line 1 column 31"
+    )]
+    fn the_refusal_of_a_memory_names_the_field(#[case] body: &str, #[case] message: &str) {
+        assert_eq!(refusal::<CreateMemory>(body), message);
+    }
+
+    #[rstest]
+    #[case(r#"{"precondition":null}"#)]
+    #[case(r#"{"precondition":["content_sha256","a"]}"#)]
+    #[case(r#"{"precondition":{}}"#)]
+    #[case(r#"{"precondition":{"type":"content_sha256"}}"#)]
+    #[case(r#"{"precondition":{"type":"content_sha256","content_sha256":null}}"#)]
+    #[case(r#"{"precondition":{"content_sha256":"a"}}"#)]
+    #[case(r#"{"precondition":{"type":"other","content_sha256":"a"}}"#)]
+    #[case(r#"{"precondition":{"type":"content_sha256","content_sha256":"a","more":1}}"#)]
+    fn the_refusal_of_a_precondition_names_it(#[case] body: &str) {
+        let message = refusal::<UpdateMemory>(body);
+        assert!(message.starts_with("precondition"), "{message}");
+    }
+
+    #[test]
+    fn null_and_absent_are_told_apart_where_that_matters() {
+        assert_eq!(refusal::<UpdateStore>(r#"{"name":null,"metadata":null}"#), "accepted");
+        assert_eq!(refusal::<UpdateMemory>(r#"{"content":null,"path":"/a"}"#), "accepted");
+    }
+}

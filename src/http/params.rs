@@ -1,0 +1,140 @@
+//! Query parameters. Unknown ones are ignored; a known one may come once.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::Http;
+use crate::domain::memory::View;
+use crate::domain::page::{self, Paging, TimeRange};
+use crate::domain::time::Timestamp;
+use crate::domain::{Error, Result};
+use crate::wire;
+
+/// The decoded parameters of a query.
+pub struct Params(Vec<(String, String)>);
+
+impl FromRequestParts<Arc<Http>> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Infallible> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Params {
+    fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Result<Option<&str>> {
+        let mut values = self.0.iter().filter(|(known, _)| known == name);
+        let value = values.next().map(|(_, value)| value.as_str());
+        match values.next() {
+            Some(_) => Err(Error::Invalid(format!("{name} must be given at most once"))),
+            None => Ok(value),
+        }
+    }
+
+    pub fn view(&self, default: View) -> Result<View> {
+        match self.get("view")? {
+            None => Ok(default),
+            Some("basic") => Ok(View::Basic),
+            Some("full") => Ok(View::Full),
+            Some(other) => {
+                Err(Error::Invalid(format!("view must be \"basic\" or \"full\"; got {other:?}")))
+            }
+        }
+    }
+
+    pub fn paging(&self) -> Result<Paging> {
+        let limit = match self.get("limit")? {
+            Some(text) => Paging::check_limit(text.parse().map_err(|_| {
+                Error::Invalid(format!(
+                    "limit must be a whole number between 1 and {}; got {text:?}",
+                    page::MAX_LIMIT
+                ))
+            })?)?,
+            None => page::DEFAULT_LIMIT,
+        };
+        let token = self.get("page")?.filter(|token| !token.is_empty());
+        Ok(Paging { limit, after: token.map(wire::page::cursor).transpose()? })
+    }
+
+    /// The same, with at most 20 items where they carry content.
+    pub fn paging_for(&self, view: View) -> Result<Paging> {
+        let paging = self.paging()?;
+        let limit = match view {
+            View::Basic => paging.limit,
+            View::Full => paging.limit.min(page::MAX_FULL),
+        };
+        Ok(Paging { limit, ..paging })
+    }
+
+    pub fn created(&self) -> Result<TimeRange> {
+        Ok(TimeRange {
+            from: self.time("created_at[gte]", Timestamp::parse_ceil)?,
+            to: self.time("created_at[lte]", Timestamp::parse)?,
+        })
+    }
+
+    fn time(&self, name: &str, read: fn(&str) -> Option<Timestamp>) -> Result<Option<Timestamp>> {
+        let parse = |text: &str| {
+            read(text).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "{name} must be an RFC 3339 time with an offset, such as \
+                     2026-11-22T10:00:00Z; got {text:?}"
+                ))
+            })
+        };
+        self.get(name)?.map(parse).transpose()
+    }
+
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name)? {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => {
+                Err(Error::Invalid(format!("{name} must be \"true\" or \"false\"; got {other:?}")))
+            }
+        }
+    }
+
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.get(name)?.map(str::to_owned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bracketed_names_may_be_encoded() {
+        for query in [
+            "created_at[gte]=2026-01-01T00:00:00+01:00",
+            "created_at%5Bgte%5D=2025-12-31T23:00:00Z",
+        ] {
+            let from = Params::parse(query).created().unwrap().from;
+            assert_eq!(from, Timestamp::parse("2025-12-31T23:00:00Z"), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_known_parameter_comes_once() {
+        let params = Params::parse("limit=1&limit=2&color=1&color=2");
+        assert_eq!(params.paging().unwrap_err().to_string(), "limit must be given at most once");
+    }
+
+    #[test]
+    fn the_limit_of_a_full_view_is_capped_not_refused() {
+        assert_eq!(Params::parse("limit=100").paging_for(View::Full).unwrap().limit, 20);
+        assert_eq!(Params::parse("limit=5").paging_for(View::Full).unwrap().limit, 5);
+        for bad in ["limit=0", "limit=101", "limit=-1", "limit=ten", "limit=", "limit=1.5"] {
+            assert!(Params::parse(bad).paging_for(View::Full).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A limit of requests per API key, off by default.
+
+use std::num::NonZeroU32;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::domain::id::ApiKeyId;
+use crate::domain::{Error, Result};
+
+/// So many requests a minute, which may come all at once.
+pub struct Rate(Option<(NonZeroU32, DefaultKeyedRateLimiter<ApiKeyId>)>);
+
+impl Rate {
+    pub fn per_minute(limit: Option<NonZeroU32>) -> Self {
+        Self(limit.map(|limit| (limit, RateLimiter::keyed(Quota::per_minute(limit)))))
+    }
+
+    /// Counts one request of `key`, or refuses it.
+    pub fn take(&self, key: &ApiKeyId) -> Result<()> {
+        let Some((limit, limiter)) = &self.0 else { return Ok(()) };
+        limiter.check_key(key).map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            Error::RateLimited { per_minute: limit.get(), retry_after_seconds: wait.as_secs() + 1 }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_own_limit() {
+        let rate = Rate::per_minute(NonZeroU32::new(2));
+        let (one, other) = (ApiKeyId::new("1"), ApiKeyId::new("2"));
+
+        assert!(rate.take(&one).is_ok());
+        assert!(rate.take(&one).is_ok());
+        let refused = rate.take(&one).unwrap_err();
+        assert!(matches!(
+            refused,
+            Error::RateLimited { per_minute: 2, retry_after_seconds: 1..=31 }
+        ));
+        assert!(rate.take(&other).is_ok());
+    }
+}

@@ -1,0 +1,7 @@
+//! The `memstored` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    memstored::cli::main()
+}

@@ -1,0 +1,46 @@
+//! Logs and figures.
+//!
+//! Logs hold IDs, sizes and statuses; never content, paths, keys or tokens. So other crates, which
+//! don't know that rule, are heard from `warn` on, whatever the level; and a panic is logged by its
+//! place, not by its message, which may quote a value.
+
+use std::io::{self, IsTerminal};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+pub use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::domain::{Error, Result};
+
+/// Starts the log on stderr: text on a terminal, JSON lines otherwise. A thread of its own writes
+/// it; what is logged last is written when the guard is dropped.
+pub fn start_log(level: &str) -> Result<WorkerGuard> {
+    let filter = EnvFilter::try_new(format!("warn,memstored={level}"));
+    let filter = filter.map_err(|error| Error::Invalid(format!("log level: {error}")))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let terminal = io::stderr().is_terminal();
+    let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
+    let text = terminal.then(|| fmt::layer().with_writer(stderr.clone()));
+    let json =
+        (!terminal).then(|| fmt::layer().json().flatten_event(true).with_writer(stderr.clone()));
+    registry.with(text).with(json).try_init().map_err(Error::internal)?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+    Ok(guard)
+}
+
+/// Starts to count.
+pub fn start_figures() -> Result<PrometheusHandle> {
+    const SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0, 10.0];
+    const COMMANDS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+    let suffix = |text: &str| metrics_exporter_prometheus::Matcher::Suffix(text.to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(suffix("_seconds"), &SECONDS);
+    let builder = builder
+        .and_then(|builder| builder.set_buckets_for_metric(suffix("_commands"), &COMMANDS))
+        .map_err(Error::internal)?;
+    builder.install_recorder().map_err(Error::internal)
+}

@@ -1,0 +1,85 @@
+//! Pages and their tokens: `page_` and a list of version, list, owner and key as URL-safe base64.
+//! Clients treat a token as opaque.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Result;
+use crate::domain::page::{self, Cursor, Key, List};
+use crate::domain::time::Timestamp;
+
+const PREFIX: &str = "page_";
+const VERSION: u8 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Null on the last page.
+    pub next_page: Option<String>,
+}
+
+impl<T> Page<T> {
+    pub fn new<U>(page: page::Page<U>, item: impl FnMut(U) -> T) -> Self {
+        Self {
+            data: page.items.into_iter().map(item).collect(),
+            next_page: page.next.as_ref().map(token),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum TokenKey {
+    Time(i64, String),
+    Path(String),
+}
+
+pub fn token(cursor: &Cursor) -> String {
+    let key = match &cursor.key {
+        Key::Path(path) => TokenKey::Path(path.clone()),
+        Key::Time(at, id) => TokenKey::Time(at.micros(), id.clone()),
+    };
+    let text = serde_json::json!((VERSION, cursor.list.as_str(), &cursor.owner, key)).to_string();
+    format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(text))
+}
+
+pub fn cursor(token: &str) -> Result<Cursor> {
+    read(token).ok_or_else(page::bad)
+}
+
+fn read(token: &str) -> Option<Cursor> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+    let (version, list, owner, key): (u8, String, String, TokenKey) =
+        serde_json::from_slice(&bytes).ok()?;
+    let list = List::ALL.into_iter().find(|known| known.as_str() == list)?;
+    let key = match key {
+        TokenKey::Path(path) => Key::Path(path),
+        TokenKey::Time(at, id) => Key::Time(Timestamp::from_micros(at), id),
+    };
+    (version == VERSION).then_some(Cursor { list, owner, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_back() {
+        for cursor in [
+            Cursor::path(&"memstore_1", "/notes/é/"),
+            Cursor::time(List::Versions, &"memstore_1", Timestamp::from_micros(7), &"memver_1"),
+        ] {
+            assert_eq!(super::cursor(&token(&cursor)).unwrap(), cursor);
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let good = token(&Cursor::path(&"memstore_1", "/a"));
+        let old = format!("page_{}", BASE64_URL_SAFE_NO_PAD.encode(r#"[0,"memories","s","/a"]"#));
+        for bad in ["", "page_", "page_!!", &good[5..], &good[..good.len() - 4], &old] {
+            assert!(cursor(bad).is_err(), "{bad}");
+        }
+    }
+}

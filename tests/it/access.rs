@@ -1,0 +1,85 @@
+//! Every route × every kind of credential, from the route table: a new route is in the matrix
+//! without anyone thinking of it.
+
+use std::collections::BTreeMap;
+
+use memstored::domain::access::Scope;
+use memstored::http::routes;
+use serde_json::json;
+
+use crate::support::Server;
+use crate::support::server::{Setup, text};
+
+/// A path of the route with identifiers that name nothing.
+fn concrete(path: &str) -> String {
+    let unknown = |prefix: &str| format!("{prefix}{}", "0".repeat(26));
+    path.replace("{memory_store_id}", &unknown("memstore_"))
+        .replace("{memory_id}", &unknown("mem_"))
+        .replace("{memory_version_id}", &unknown("memver_"))
+        .replace("{workspace_id}", &unknown("wrkspc_"))
+        .replace("{api_key_id}", &unknown("apikey_"))
+}
+
+#[tokio::test]
+async fn every_route_takes_exactly_the_credentials_with_its_scope() {
+    let server = Server::start().await;
+    let mut keys = BTreeMap::new();
+    for scope in Scope::ALL {
+        keys.insert(scope.to_string(), server.key(&[scope.as_str()]).await);
+    }
+
+    for route in routes::table() {
+        let path = concrete(route.path);
+        let call = async |key: &str| {
+            server.call_as(key, route.method.as_str(), &path, None).await.status.as_u16()
+        };
+        let open = route.scope.is_none();
+        assert_eq!(call("stranger").await == 401, !open, "{} {path}: stranger", route.method);
+        for (scope, key) in &keys {
+            let status = call(key).await;
+            let fits = open || route.scope.is_some_and(|wanted| wanted.as_str() == scope);
+            assert_eq!(status != 403, fits, "{} {path}: {scope} got {status}", route.method);
+            assert_ne!(status, 401, "{} {path}: {scope}", route.method);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_scope_says_which_is_missing_before_the_body_is_looked_at() {
+    let server = Server::start().await;
+    let key = server.key(&["read", "admin"]).await;
+
+    let answer = server.call_as(&key, "POST", "/v1/memory_stores", Some(json!({}))).await;
+
+    let error = answer.refused(403);
+    assert_eq!(error["type"], "permission_error");
+    assert_eq!(
+        error["message"],
+        "this credential lacks the scope \"write\"; it has \"read,admin\""
+    );
+}
+
+#[tokio::test]
+async fn a_key_has_read_and_write_unless_asked_otherwise() {
+    let server = Server::start().await;
+    let made = server.post("/x/v1/api_keys", json!({"name": "k"})).await.ok();
+    let (key, store) = (text(&made, "key"), server.store().await);
+
+    assert_eq!(made["scopes"], json!(["read", "write"]));
+    server.call_as(key, "POST", &store, Some(json!({"name": "other"}))).await.ok();
+    server.call_as(key, "DELETE", &store, None).await.refused(403);
+    server.call_as(key, "GET", "/x/v1/api_keys", None).await.refused(403);
+}
+
+#[tokio::test]
+async fn under_dev_any_key_has_all_scopes() {
+    let server = Server::with(Setup { dev: true, ..Setup::default() }).await;
+
+    for route in routes::table() {
+        let path = concrete(route.path);
+        let answer = server.call_as("anyone", route.method.as_str(), &path, None).await;
+        let foreign = route.path == "/x/v1/workspaces" && route.method == "POST";
+        assert!(answer.status != 401, "{} {path}", route.method);
+        assert!(answer.status != 403 || foreign, "{} {path}", route.method);
+    }
+}

@@ -1,0 +1,189 @@
+//! Redaction is real: when the answer arrives, no file of the database holds what was redacted.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use memchr::memmem;
+use memstored::db::Location;
+use proptest::prelude::Rng;
+use proptest::test_runner::TestRng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::Server;
+use crate::support::server::{Setup, text};
+
+/// Where `needle` still stands.
+fn found(folder: &Path, needle: &[u8]) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|file| memmem::find(&fs::read(file).unwrap(), needle).is_some())
+        .map(|file| file.display().to_string())
+        .collect()
+}
+
+async fn on_disk() -> (TempDir, Server) {
+    let folder = TempDir::new().unwrap();
+    let location = Location::File(folder.path().join("db"));
+    let server = Server::with(Setup { location, ..Setup::default() }).await;
+    (folder, server)
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+fn assert_gone(folder: &Path, version: &Value, content: &str) {
+    let hash = text(version, "content_sha256");
+    for needle in
+        [content.as_bytes(), text(version, "path").as_bytes(), hash.as_bytes(), &unhex(hash)]
+    {
+        let found = found(folder, needle);
+        assert!(found.is_empty(), "{:?} is still in {found:?}", String::from_utf8_lossy(needle));
+    }
+}
+
+#[tokio::test]
+async fn content_path_and_hash_are_in_no_file_when_the_answer_arrives() {
+    let (folder, server) = on_disk().await;
+    let store = server.store().await;
+    for length in [40, 1_000, 5_000, 50_000] {
+        let content = format!("secret-{length}-").repeat(length / 12);
+        let path = format!("/unique-path-of-{length}");
+        let made = server.memory(&store, &path, &content).await;
+        let memory = format!("{store}/memories/{}", text(&made, "id"));
+        assert!(!found(folder.path(), content.as_bytes()[..30].into()).is_empty());
+        server
+            .post(&memory, json!({"content": "harmless", "path": format!("/h{length}")}))
+            .await
+            .ok();
+
+        let version = text(&made, "memory_version_id");
+        server.call("POST", &format!("{store}/memory_versions/{version}/redact"), None).await.ok();
+
+        assert_gone(folder.path(), &made, &content);
+        assert_eq!(server.get(&memory).await.ok()["content"], "harmless");
+    }
+}
+
+/// Copies that SQLite leaves when it moves cells show only among many others: so many memories
+/// with random paths come and go, under load, before and while versions are redacted.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_among_many_others_under_load() {
+    let (folder, server) = on_disk().await;
+    let store = server.store().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..4)
+        .map(|task| tokio::spawn(churn(server.clone(), store.clone(), task, Arc::clone(&stop))))
+        .collect();
+
+    let mut rng = numbers(7);
+    for round in 0..30 {
+        let content = format!("secret-{round}-{}", word(&mut rng, 40)).repeat(1 + 2 * round);
+        let path = format!("/{}", word(&mut rng, 20 + round * 14));
+        let made = server.memory(&store, &path, &content).await;
+        server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+        let lineage = format!("{store}/memory_versions?memory_id={}", text(&made, "id"));
+        for version in server.get(&lineage).await.ok()["data"].as_array().unwrap() {
+            let version = text(version, "id");
+            let redact = format!("{store}/memory_versions/{version}/redact");
+            server.call("POST", &redact, None).await.ok();
+        }
+        assert_gone(folder.path(), &made, &content);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.unwrap();
+    }
+}
+
+fn numbers(seed: u8) -> TestRng {
+    TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &[seed; 32])
+}
+
+fn word(rng: &mut TestRng, length: usize) -> String {
+    (0..length).map(|_| char::from(b'a' + u8::try_from(rng.next_u32() % 26).unwrap())).collect()
+}
+
+/// Makes memories at random paths, moves them, and deletes some.
+async fn churn(server: Server, store: String, task: u8, stop: Arc<AtomicBool>) {
+    let mut rng = numbers(task);
+    let mut round = 0;
+    while !stop.load(Ordering::Relaxed) && round < 400 {
+        let length = [24, 80, 300, 900][round % 4];
+        let path = format!("/{}", word(&mut rng, length));
+        let content = word(&mut rng, length * 3);
+        let made = server.memory(&store, &path, &content).await;
+        let memory = format!("{store}/memories/{}", text(&made, "id"));
+        let moved = json!({"path": format!("/{}", word(&mut rng, length))});
+        server.post(&memory, moved).await.ok();
+        if round % 8 != 0 {
+            server.delete(&memory).await.ok();
+        }
+        round += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_holds_the_log_makes_it_503_until_it_is_gone() {
+    use sqlx::{ConnectOptions, Connection};
+
+    let (folder, server) = on_disk().await;
+    let store = server.store().await;
+    let made = server.memory(&store, "/secret-path-of-mine", "secret content of mine").await;
+    server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+    let version = text(&made, "memory_version_id");
+    let redact = format!("{store}/memory_versions/{version}/redact");
+    let other = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("db"));
+    let mut other = other.connect().await.unwrap();
+    let mut reading = other.begin().await.unwrap();
+    sqlx::query("select count(*) from versions").fetch_all(&mut *reading).await.unwrap();
+
+    let held = server.call("POST", &redact, None).await;
+    assert_eq!(held.header("x-should-retry"), Some("true"));
+    held.refused(503);
+    let seen = server.get(&format!("{store}/memory_versions/{version}")).await.ok();
+    assert!(seen["content"].is_null(), "it is hidden at once");
+    reading.rollback().await.unwrap();
+    server.call("POST", &redact, None).await.ok();
+
+    let hash = unhex(text(&made, "content_sha256"));
+    for needle in [b"secret content of mine".as_slice(), &hash] {
+        assert_eq!(found(folder.path(), needle), Vec::<String>::new());
+    }
+    let pending: i64 = sqlx::query_scalar("select count(*) from pending_erasures")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(pending, 0);
+}
+
+/// As if the process had been killed between the commit and the truncation.
+#[tokio::test]
+async fn the_next_start_finishes_an_erasure_that_was_cut_short() {
+    use sqlx::ConnectOptions;
+
+    let (folder, server) = on_disk().await;
+    let store = server.store().await;
+    let made = server.memory(&store, "/secret-path-of-mine", "secret content of mine").await;
+    server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+    server.app.close().await;
+    let file = folder.path().join("db");
+    let direct = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut direct = direct.connect().await.unwrap();
+    for sql in [
+        "update versions set path = null, content = null, size = null, sha256 = null, \
+         redacted_at = 1, redacted_by = 'apikey_1' where redacted_at is null",
+        "insert into pending_erasures select id from versions",
+    ] {
+        sqlx::query(sql).execute(&mut direct).await.unwrap();
+    }
+    assert!(!found(folder.path(), b"secret content of mine").is_empty());
+
+    let location = Location::File(file);
+    let _server = Server::with(Setup { location, ..Setup::default() }).await;
+
+    assert_gone(folder.path(), &made, "secret content of mine");
+}

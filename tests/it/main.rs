@@ -1,0 +1,18 @@
+//! One binary for all integration tests: one link, one start.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panic")]
+#![allow(clippy::similar_names, clippy::assigning_clones, reason = "tests read like prose")]
+#![allow(clippy::too_many_lines, reason = "snapshots stand in the function")]
+
+mod access;
+mod api;
+mod cli;
+mod contract;
+mod durability;
+mod erasure;
+mod model;
+mod network;
+mod schema;
+mod support;
+mod tenants;
+mod tidy;

@@ -1,0 +1,175 @@
+//! What hostile and slow clients get, on real sockets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memstored::http::{self, Listener, Timeouts};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::Server;
+use crate::support::program::{parse, request};
+use crate::support::server::{KEY, Setup};
+
+/// A server on a socket, with short time-outs.
+struct Socket {
+    address: String,
+    stop: CancellationToken,
+    served: tokio::task::JoinHandle<()>,
+}
+
+async fn listen(timeouts: Timeouts) -> Socket {
+    let server = Server::with(Setup { timeouts, ..Setup::default() }).await;
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 100).await.unwrap();
+    let address = listener.address().unwrap().to_string();
+    let stop = CancellationToken::new();
+    let router = http::router(Arc::clone(&server.http));
+    let served = tokio::spawn(listener.serve(server.http.clone(), router, stop.clone()));
+    Socket { address, stop, served }
+}
+
+const QUICK: Duration = Duration::from_millis(100);
+
+fn short() -> Timeouts {
+    Timeouts { head: QUICK, body: QUICK, ..Timeouts::default() }
+}
+
+/// Writes `bytes` on a new connection and reads until the other side closes.
+async fn exchange(address: &str, bytes: impl Into<Vec<u8>>) -> String {
+    let (address, bytes) = (address.to_owned(), bytes.into());
+    let exchanged = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        assert!(ended.is_ok(), "the server did not close: {ended:?}");
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    exchanged.await.unwrap()
+}
+
+fn head_of(length: usize) -> Vec<u8> {
+    let head = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: \r\n\r\n";
+    head.replace("x: ", &format!("x: {}", "a".repeat(length - head.len()))).into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_head_is_closed_in_time() {
+    let socket = listen(short()).await;
+
+    let answer = exchange(&socket.address, "GET /health HTTP/1.1\r\nhost: loc").await;
+
+    assert_eq!(answer, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_waits_for_its_next_request_is_kept() {
+    let socket = listen(short()).await;
+    let address = socket.address.clone();
+
+    let statuses = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let mut statuses = Vec::new();
+        for _ in 0..2 {
+            let bytes = request(&address, KEY, "GET", "/health", None, "keep-alive");
+            stream.write_all(&bytes).unwrap();
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer).unwrap();
+            statuses.push(parse(&String::from_utf8_lossy(&buffer[..length])).unwrap().0);
+            stream.set_read_timeout(Some(QUICK * 4)).unwrap();
+            let waited = stream.read(&mut buffer).unwrap_err();
+            assert_eq!(waited.kind(), std::io::ErrorKind::WouldBlock, "still open");
+        }
+        statuses
+    });
+
+    assert_eq!(statuses.await.unwrap(), [200, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_is_closed_after_its_time() {
+    let socket = listen(Timeouts { idle: QUICK, ..Timeouts::default() }).await;
+
+    assert_eq!(exchange(&socket.address, "").await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_body_is_answered_and_closed() {
+    let socket = listen(short()).await;
+    let bytes = request(&socket.address, KEY, "POST", "/v1/memory_stores", None, "close");
+    let bytes = String::from_utf8(bytes).unwrap().replace("length: 0", "length: 100");
+
+    let (status, body) = parse(&exchange(&socket.address, bytes + "{").await).unwrap();
+
+    assert_eq!(status, 400);
+    assert_eq!(body["error"]["details"]["error_code"], "request_body_timeout");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_gets_the_envelope() {
+    let socket = listen(Timeouts::default()).await;
+
+    for garbage in ["nonsense\r\n\r\n", "GET  HTTP/9.9\r\n\r\n", "\u{1}\u{2}\u{3}\r\n\r\n"] {
+        let answer = exchange(&socket.address, garbage).await;
+        let (status, body) = parse(&answer).unwrap_or_else(|| panic!("{garbage:?}: {answer:?}"));
+        assert_eq!(status, 400);
+        assert_eq!(body["error"]["type"], "invalid_request_error");
+        let id = body["request_id"].as_str().unwrap();
+        assert!(answer.contains(&format!("request-id: {id}")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_a_head_is_exact() {
+    let socket = listen(Timeouts::default()).await;
+
+    let (fits, _) = parse(&exchange(&socket.address, head_of(16_384)).await).unwrap();
+    let (over, body) = parse(&exchange(&socket.address, head_of(16_385)).await).unwrap();
+
+    assert_eq!((fits, over), (200, 431));
+    assert_eq!(body["error"]["message"], "the request's head must be at most 16384 bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_requests_are_answered_in_order() {
+    let socket = listen(Timeouts::default()).await;
+    let get =
+        |path: &str, connection: &str| request(&socket.address, KEY, "GET", path, None, connection);
+    let bytes = [get("/health", "keep-alive"), get("/nope", "keep-alive"), get("/health", "close")];
+
+    let answer = exchange(&socket.address, bytes.concat()).await;
+
+    let statuses: Vec<_> =
+        answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
+    assert_eq!(statuses, ["200", "404", "200"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_server_finishes_what_it_has_begun() {
+    let socket = listen(Timeouts::default()).await;
+    let body: Value = serde_json::json!({"name": "n".repeat(200)});
+    let bytes = request(&socket.address, KEY, "POST", "/v1/memory_stores", Some(&body), "close");
+    let (first, rest) = bytes.split_at(bytes.len() - 10);
+    let mut stream = TcpStream::connect(&socket.address).unwrap();
+    stream.write_all(first).unwrap();
+    while exchange(&socket.address, request(&socket.address, KEY, "GET", "/health", None, "close"))
+        .await
+        .is_empty()
+    {}
+
+    socket.stop.cancel();
+    let rest = rest.to_owned();
+    let answer = tokio::task::spawn_blocking(move || {
+        stream.write_all(&rest).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+
+    assert_eq!(parse(&answer.await.unwrap()).unwrap().0, 200);
+    socket.served.await.unwrap();
+    assert!(TcpStream::connect(&socket.address).is_err(), "the socket is closed");
+}

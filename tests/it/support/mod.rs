@@ -1,0 +1,9 @@
+//! What tests stand on: a server in this process with a fixed clock and counted identifiers, a
+//! client that holds every answer to `openapi.yaml`, and the real program.
+
+pub mod openapi;
+pub mod program;
+pub mod server;
+
+pub use program::Program;
+pub use server::{Answer, Server};

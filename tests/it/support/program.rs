@@ -1,0 +1,158 @@
+//! The real program, as a process of its own that ends with the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_memstored");
+
+/// A command without any `MEMSTORED_…` variable of whoever runs the tests.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).current_dir(folder);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MEMSTORED_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+/// Runs a command that prints JSON.
+pub fn run_json(folder: &Path, arguments: &[&str]) -> Value {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A running `memstored serve`.
+pub struct Program {
+    child: Child,
+    errors: Option<ChildStderr>,
+    /// Everything it printed when it started.
+    pub greeting: String,
+    /// Host and port.
+    pub address: String,
+}
+
+impl Program {
+    /// Starts the server in `folder` on a free port and waits for its greeting.
+    pub fn serve(folder: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(command(folder, &["serve", "--listen", "127.0.0.1:0"]).args(arguments))
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut greeting = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            greeting.push_str(&line);
+            greeting.push('\n');
+            if line.contains("memories.list(") {
+                break;
+            }
+        }
+        let address = greeting.split("http://").nth(1).unwrap_or_else(|| {
+            let mut why = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+            panic!("the server did not start: {why}")
+        });
+        let address = address.lines().next().unwrap().to_owned();
+        let errors = child.stderr.take();
+        Self { child, errors, greeting, address }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The key that was made at the first start.
+    pub fn key(&self) -> Option<String> {
+        let key = self.greeting.split("mstd_").nth(1)?;
+        Some(format!("mstd_{}", key.lines().next().unwrap()))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end; answers how it ended and its log.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let mut log = String::new();
+        self.errors.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap(), log)
+    }
+
+    /// Asks it to stop, and waits.
+    pub fn stop(self) -> (ExitStatus, String) {
+        self.signal("-TERM");
+        self.wait()
+    }
+
+    /// Sends raw bytes on a new connection; answers all that comes until the other side closes.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// One request on a connection of its own; answers status and body.
+    pub fn call(&self, key: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let answer = self.raw(&request(&self.address, key, method, path, body, "close"));
+        parse(&answer).unwrap_or_else(|| panic!("no answer to {method} {path}: {answer:?}"))
+    }
+}
+
+/// The bytes of a request.
+pub fn request(
+    host: &str,
+    key: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+    connection: &str,
+) -> Vec<u8> {
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: {connection}\r\n\
+         authorization: Bearer {key}\r\nanthropic-beta: agent-memory-2026-07-22\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// Status and JSON body of an answer.
+pub fn parse(answer: &str) -> Option<(u16, Value)> {
+    let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

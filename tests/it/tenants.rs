@@ -1,0 +1,125 @@
+//! Two tenants: to one of them, what belongs to the other is what does not exist.
+
+use memstored::http::routes;
+use serde_json::{Value, json};
+
+use crate::support::Server;
+use crate::support::server::text;
+
+/// A workspace with a key of all scopes, and things of every kind in it.
+struct Tenant {
+    key: String,
+    ids: [(&'static str, String); 5],
+}
+
+async fn tenant(server: &Server, name: &str) -> Tenant {
+    let workspace = server.post("/x/v1/workspaces", json!({"name": name})).await.ok();
+    let scopes = ["read", "write", "redact", "admin"];
+    let body = json!({"name": "k", "scopes": scopes, "workspace_id": workspace["id"]});
+    let made = server.post("/x/v1/api_keys", body).await.ok();
+    let key = text(&made, "key").to_owned();
+    let post =
+        async |path: &str, body: Value| server.call_as(&key, "POST", path, Some(body)).await.ok();
+    let store = post("/v1/memory_stores", json!({"name": "n"})).await;
+    let memories = format!("/v1/memory_stores/{}/memories", text(&store, "id"));
+    let memory = post(&memories, json!({"path": "/a", "content": "x"})).await;
+    let id = |value: &Value, field: &str| text(value, field).to_owned();
+    let ids = [
+        ("{memory_store_id}", id(&store, "id")),
+        ("{memory_id}", id(&memory, "id")),
+        ("{memory_version_id}", id(&memory, "memory_version_id")),
+        ("{workspace_id}", id(&workspace, "id")),
+        ("{api_key_id}", id(&made, "id")),
+    ];
+    Tenant { key, ids }
+}
+
+fn fill(path: &str, ids: &[(&'static str, String)]) -> String {
+    ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id))
+}
+
+/// The answer's error without what names the request and the thing asked for.
+fn comparable(error: &Value, path: &str) -> String {
+    path.split('/')
+        .filter(|part| part.contains('_'))
+        .fold(error.to_string(), |text, id| text.replace(id, "ID"))
+}
+
+#[tokio::test]
+async fn what_is_foreign_answers_exactly_as_what_is_unknown() {
+    let server = Server::start().await;
+    let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);
+    let unknown = two.ids.clone().map(|(name, id)| {
+        let (prefix, _) = id.split_once('_').unwrap();
+        (name, format!("{prefix}_{}", "0".repeat(26)))
+    });
+    let mut compared = 0;
+
+    for route in routes::table().into_iter().filter(|route| route.path.contains('{')) {
+        let body = (route.method == "POST" && !route.path.ends_with("archive")).then(|| {
+            if route.path.ends_with("/memories") {
+                json!({"path": "/b", "content": "x"})
+            } else if route.path.ends_with("{memory_store_id}") {
+                json!({"name": "n"})
+            } else {
+                json!({"content": "y"})
+            }
+        });
+        let mut errors = Vec::new();
+        for ids in [&two.ids, &unknown] {
+            let path = fill(route.path, ids);
+            let answer = server.call_as(&one.key, route.method.as_str(), &path, body.clone()).await;
+            errors.push(comparable(&answer.refused(404), &path));
+        }
+        assert_eq!(errors[0], errors[1], "{} {}", route.method, route.path);
+        compared += 1;
+    }
+    assert!(compared >= 14);
+}
+
+#[tokio::test]
+async fn what_is_foreign_in_an_own_store_is_unknown_too() {
+    let server = Server::start().await;
+    let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);
+    let mut mixed = two.ids.clone();
+    mixed[0] = one.ids[0].clone();
+
+    for route in routes::table() {
+        let nested =
+            route.path.contains("{memory_id}") || route.path.contains("{memory_version_id}");
+        if nested {
+            let path = fill(route.path, &mixed);
+            let body = Some(json!({"content": "y"}));
+            server.call_as(&one.key, route.method.as_str(), &path, body).await.refused(404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_only_the_own() {
+    let server = Server::start().await;
+    let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);
+
+    for path in ["/v1/memory_stores", "/x/v1/workspaces", "/x/v1/api_keys"] {
+        let page = server.call_as(&one.key, "GET", path, None).await.ok();
+        let ids = page["data"].as_array().unwrap();
+        assert_eq!(ids.len(), 1, "{path}");
+        assert!(one.ids.iter().any(|(_, id)| ids[0]["id"] == **id), "{path}");
+    }
+    let of_two = format!("/x/v1/api_keys?workspace_id={}", two.ids[3].1);
+    server.call_as(&one.key, "GET", &of_two, None).await.refused(404);
+}
+
+#[tokio::test]
+async fn an_administrator_reaches_beyond_the_own_workspace_only_from_the_first_one() {
+    let server = Server::start().await;
+    let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);
+    let as_one =
+        async |path: &str, body: Value| server.call_as(&one.key, "POST", path, Some(body)).await;
+
+    as_one("/x/v1/workspaces", json!({"name": "three"})).await.refused(403);
+    as_one("/x/v1/api_keys", json!({"name": "k", "workspace_id": two.ids[3].1})).await.refused(404);
+    as_one("/x/v1/api_keys", json!({"name": "k"})).await.ok();
+    let revoke = format!("/x/v1/api_keys/{}/revoke", two.ids[4].1);
+    server.call("POST", &revoke, None).await.ok();
+}
