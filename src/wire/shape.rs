@@ -15,7 +15,6 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 }
 
 /// For a field where null has a meaning: absent is `None`, null is `Some(None)`.
-#[expect(clippy::option_option, reason = "absent, null and a value are three things here")]
 pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

@@ -74,7 +74,9 @@ async fn an_acknowledged_write_survives_kill_9_byte_for_byte() {
         }
         server.signal("-KILL");
         server.wait();
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         server = serve(folder.path());
     }
 

@@ -274,6 +274,7 @@ impl Overlay {
     }
 
     pub(super) fn append(&mut self, version: Version) {
+        self.know_version(version.clone());
         self.writes.versions.push(version);
     }
 

@@ -49,8 +49,7 @@ fn response(method: &str, path: Option<&str>, status: u16) -> &'static Value {
         (_, 405) => shared("MethodNotAllowed"),
         (Some(operation), _) => operation["responses"]
             .get(status.to_string())
-            .map(resolve)
-            .unwrap_or_else(|| panic!("{method} {path:?} does not document {status}")),
+            .map_or_else(|| panic!("{method} {path:?} does not document {status}"), resolve),
         (None, _) => panic!("{method} {path:?} is not in openapi.yaml, and answered {status}"),
     }
 }

@@ -188,7 +188,7 @@ pub struct Answer {
 impl Answer {
     async fn read(response: axum::response::Response) -> Self {
         let (parts, body) = response.into_parts();
-        let bytes = tokio::time::timeout(Duration::from_secs(60), body.collect()).await.unwrap();
+        let bytes = tokio::time::timeout(Duration::from_mins(1), body.collect()).await.unwrap();
         let bytes = bytes.unwrap().to_bytes().to_vec();
         Self { status: parts.status, headers: parts.headers, bytes }
     }
