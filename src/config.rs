@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use secrecy::SecretString;
 
 use crate::db::{Durability, Location};
@@ -32,17 +33,17 @@ pub struct Serve {
     ///
     /// With it no first key is made.
     #[arg(long, env = "MEMSTORED_API_KEY", value_name = "KEY", hide_env_values = true)]
-    #[arg(value_parser = api_key)]
+    #[arg(value_parser = secret)]
     pub api_key: Option<SecretString>,
 
     /// Accept any API key, each unknown one as a workspace of its own with all scopes
     ///
     /// For tests that isolate themselves by key; only on a loopback address.
-    #[arg(long, env = "MEMSTORED_DEV")]
+    #[arg(long, env = "MEMSTORED_DEV", value_parser = FalseyValueParser::new())]
     pub dev: bool,
 
     /// Accept requests without the anthropic-beta header, and unknown anthropic-version values
-    #[arg(long, env = "MEMSTORED_LENIENT_HEADERS")]
+    #[arg(long, env = "MEMSTORED_LENIENT_HEADERS", value_parser = FalseyValueParser::new())]
     pub lenient_headers: bool,
 
     /// Host name that requests may use; may be repeated
@@ -119,10 +120,8 @@ impl LimitFlags {
     }
 }
 
-fn api_key(text: &str) -> Result<SecretString, String> {
-    let fits = |byte: u8| byte.is_ascii_graphic();
-    if text.is_empty() || !text.bytes().all(fits) {
-        return Err("an API key is one or more visible ASCII characters without spaces".into());
-    }
+/// Takes any text, so that no refusal of the parser prints a key.
+#[expect(clippy::unnecessary_wraps, reason = "clap's parsers answer a result")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(text.to_owned().into())
 }

@@ -1,14 +1,6 @@
 -- IDs and paths are text in byte order, content is a blob (it may hold U+0000), times are
 -- microseconds since 1970, JSON is text.
 
--- One row: this installation.
-create table installation (
-  only_row integer primary key check (only_row = 1),
-  organization_id text not null,
-  created_at integer not null
-) strict;
-
--- The first workspace (smallest created_at) is the installation's own.
 -- last_seq and last_at are its ledger: the last number and time of its journal.
 create table workspaces (
   id text primary key,
@@ -19,6 +11,14 @@ create table workspaces (
   last_at integer not null
 ) strict;
 create index workspaces_by_time on workspaces (created_at, id);
+
+-- One row: this installation. The administrators of its first workspace manage all of them.
+create table installation (
+  only_row integer primary key check (only_row = 1),
+  organization_id text not null,
+  first_workspace_id text not null references workspaces (id),
+  created_at integer not null
+) strict;
 
 -- People and service accounts that keys act as. Kept for as long as the workspace lives, so that an
 -- actor's ID leads to a name.

@@ -165,6 +165,12 @@ impl App {
     }
 
     pub async fn revoke_key(&self, authority: Authority, id: ApiKeyId) -> Result<ApiKey> {
+        if self.keys.is_configured(&id) {
+            return Err(Error::Invalid(format!(
+                "{id} is the key that the server was started with (--api-key): it is valid while \
+                 configured, so start the server without it"
+            )));
+        }
         let revoked = self.administer(authority, AdminCommand::RevokeKey(id)).await?;
         self.keys.forget();
         match revoked {

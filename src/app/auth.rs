@@ -13,7 +13,7 @@ use crate::clock;
 use crate::db::{Admin, AdminCommand};
 use crate::domain::access::{Caller, Grant, Required, Scopes};
 use crate::domain::actor::Actor;
-use crate::domain::id::{RequestId, WorkspaceId};
+use crate::domain::id::{ApiKeyId, RequestId, WorkspaceId};
 use crate::domain::journal::Attribution;
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::time::Timestamp;
@@ -47,6 +47,11 @@ impl Keys {
 
     pub fn forget(&self) {
         self.recent.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether this is the ID of the configured key.
+    pub fn is_configured(&self, id: &ApiKeyId) -> bool {
+        self.configured.as_ref().is_some_and(|configured| configured.hash.key_id() == *id)
     }
 
     fn recall(&self, hash: &KeyHash, now: Timestamp) -> Option<ApiKey> {
@@ -167,6 +172,12 @@ impl App {
         let at = self.clock.now();
         let home = self.first_workspace().clone();
         if let Some(kept) = self.db.key_by_hash(hash).await? {
+            if kept.revoked_at.is_some() {
+                return Err(Error::Invalid(format!(
+                    "the configured API key is the key {}, which was revoked",
+                    kept.id
+                )));
+            }
             if kept.workspace != home {
                 return Err(Error::Invalid(format!(
                     "the configured API key is the key {} of workspace {}; configure one of its own",

@@ -11,6 +11,7 @@ mod stores;
 mod versions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::Notify;
@@ -36,6 +37,9 @@ pub struct Settings {
     /// Whether any key is accepted, each unknown one as its own workspace.
     pub dev: bool,
 }
+
+/// How soon an erasure that failed is tried again.
+const REAP_AGAIN: Duration = Duration::from_secs(10);
 
 pub struct App {
     db: Arc<Db>,
@@ -70,8 +74,15 @@ impl App {
             deleted: Arc::new(Notify::new()),
         };
         app.enroll_configured_key().await?;
-        tokio::spawn(reap(Arc::downgrade(&app.db), Arc::clone(&app.deleted)));
         Ok(app)
+    }
+
+    /// Does what a server does beside answering: finishes erasures that a crash cut short, and
+    /// erases what deleted stores leave.
+    pub async fn start(&self) -> Result<()> {
+        self.db.finish_erasures().await?;
+        tokio::spawn(reap(Arc::downgrade(&self.db), Arc::clone(&self.deleted)));
+        Ok(())
     }
 
     pub fn limits(&self) -> &Limits {
@@ -137,12 +148,15 @@ fn mismatched() -> Error {
 async fn reap(db: std::sync::Weak<Db>, deleted: Arc<Notify>) {
     loop {
         let Some(db) = db.upgrade() else { return };
-        match db.reap().await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "a deleted store is not erased yet"),
-        }
+        let reaped = db.reap().await;
         drop(db);
-        deleted.notified().await;
+        match reaped {
+            Ok(true) => {}
+            Ok(false) => deleted.notified().await,
+            Err(error) => {
+                tracing::warn!(%error, "a deleted store is not erased yet");
+                tokio::time::sleep(REAP_AGAIN).await;
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -15,8 +16,12 @@ use crate::config::Serve;
 use crate::http::{self, Hosts, Http, Listener, Rate, Timeouts};
 use crate::{shutdown, telemetry};
 
+/// How often the recorder folds what it has counted, so that it stays small when nobody asks.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 pub async fn run(settings: Serve) -> Done {
     let _log = telemetry::start_log(&settings.log)?;
+    check_key(&settings)?;
     let local = settings.listen.ip().is_loopback();
     if settings.dev && !local {
         return Err(Failure::Usage(format!(
@@ -25,13 +30,14 @@ pub async fn run(settings: Serve) -> Done {
         )));
     }
     let stop = shutdown::on_signal().map_err(|error| cant("handle signals", &error))?;
-    let figures = figures(settings.metrics_listen, stop.clone()).await?;
-    let app = Arc::new(open(&settings).await?);
-    let key = first_key(&settings, &app, local).await?;
-
     let listener = Listener::bind(settings.listen, settings.limits.max_connections).await;
     let listener =
         listener.map_err(|error| cant(&format!("listen on {}", settings.listen), &error))?;
+    let figures = figures(settings.metrics_listen, stop.clone()).await?;
+    let app = Arc::new(open(&settings).await?);
+    // After all that can fail, since the key is shown only once.
+    let key = first_key(&settings, &app, local).await?;
+    app.start().await?;
     let address = listener.address().map_err(|error| cant("tell the address", &error))?;
     greet(&settings, address, figures, key.as_ref())?;
 
@@ -49,6 +55,17 @@ pub async fn run(settings: Serve) -> Done {
     listener.serve(http, router, stop).await;
     app.close().await;
     Ok(())
+}
+
+/// Not left to the parser of the flags, which would print the key.
+fn check_key(settings: &Serve) -> Done {
+    let fits = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+    match &settings.api_key {
+        Some(key) if !fits(key.expose_secret()) => Err(Failure::Usage(
+            "--api-key: an API key is one or more visible ASCII characters without spaces".into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 async fn open(settings: &Serve) -> Result<App, Failure> {
@@ -95,8 +112,15 @@ async fn figures(
     let listener = tokio::net::TcpListener::bind(address).await;
     let listener = listener.map_err(|error| cant(&format!("listen on {address}"), &error))?;
     let address = listener.local_addr().map_err(|error| cant("tell the address", &error))?;
+    let upkeep = handle.clone();
     let render = move || async move { handle.render() };
     let router = Router::new().route("/metrics", get(render));
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
     tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = served.await {

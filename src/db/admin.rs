@@ -73,6 +73,9 @@ pub async fn run(shared: &Shared, admin: Admin) -> Result<AdminOutcome> {
         Ok(outcome)
     };
     let outcome: Result<_, Failure> = done.await;
+    if outcome.is_err() {
+        dialect::roll_back(&mut connection).await;
+    }
     outcome.map_err(|failure| match failure {
         Failure::Database(error) => shared.failed(error),
         Failure::Refused(error) => error,
@@ -86,7 +89,7 @@ struct Change<'a> {
 
 impl Change<'_> {
     async fn apply(mut self) -> Result<AdminOutcome, Failure> {
-        let applied = match &self.admin.command {
+        match &self.admin.command {
             AdminCommand::CreateWorkspace(new) => self.create_workspace(new).await,
             AdminCommand::DeleteWorkspace(id) => self.delete_workspace(id).await,
             AdminCommand::CreateKey { key, principal } => {
@@ -94,11 +97,7 @@ impl Change<'_> {
             }
             AdminCommand::RevokeKey(id) => self.revoke_key(id).await,
             AdminCommand::Enroll { workspace, key } => self.enroll(workspace.as_ref(), key).await,
-        };
-        if applied.is_err() {
-            dialect::roll_back(self.connection).await;
         }
-        applied
     }
 
     async fn create_workspace(&mut self, new: &Workspace) -> Result<AdminOutcome, Failure> {
@@ -236,7 +235,7 @@ impl Change<'_> {
 
     async fn find_key(&mut self, id: &ApiKeyId) -> sqlx::Result<Option<ApiKey>> {
         let mut sql = sqlx::QueryBuilder::new(keys::COLUMNS);
-        sql.push(" and id = ").push_bind(id.as_str().to_owned());
+        sql.push("id = ").push_bind(id.as_str().to_owned());
         let row = sql.build().fetch_optional(&mut *self.connection).await?;
         row.as_ref().map(keys::key).transpose()
     }
@@ -267,7 +266,8 @@ impl Change<'_> {
         if let Some(workspace) = workspace {
             self.insert_workspace(workspace).await?;
         }
-        if self.find_key(&key.id).await?.is_none() {
+        let kept = sqlx::query("select 1 from api_keys where id = $1").bind(key.id.as_str());
+        if kept.fetch_optional(&mut *self.connection).await?.is_none() {
             let ledger = key.workspace.as_str();
             self.enter("workspaces", ledger, Kind::KeyCreated, key.id.as_str()).await?;
             self.insert_key(key).await?;

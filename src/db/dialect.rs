@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqliteConnection, SqlitePool};
 
 use crate::domain::{Error, Result};
@@ -161,11 +159,13 @@ pub async fn checkpoint(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::query("pragma wal_checkpoint(passive)").fetch_all(connection).await.map(drop)
 }
 
-/// Copies the log into the file and empties it; false where a reader prevents that.
+/// Copies the log into the file and empties it; false where a reader prevents that for half a
+/// second. (Everyone else waits meanwhile.)
 pub async fn truncate_log(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-    let row: SqliteRow =
-        sqlx::query("pragma wal_checkpoint(truncate)").fetch_one(connection).await?;
-    Ok(row.try_get::<i64, _>(0)? == 0)
+    sqlx::query("pragma busy_timeout = 500").execute(&mut *connection).await?;
+    let row = sqlx::query("pragma wal_checkpoint(truncate)").fetch_one(&mut *connection).await;
+    sqlx::query("pragma busy_timeout = 5000").execute(connection).await?;
+    Ok(row?.try_get::<i64, _>(0)? == 0)
 }
 
 /// Writes the whole file anew, so that its free space holds nothing.

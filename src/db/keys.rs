@@ -14,14 +14,16 @@ use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 
 pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
      (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
-     revoked_at from api_keys where workspace_id in (select w.id from workspaces w where \
-     w.deleted_at is null)";
+     revoked_at from api_keys where ";
+/// Keys of a deleted workspace are kept, revoked, so that they are still known; they are not shown.
+const OF_LIVE_WORKSPACES: &str =
+    "workspace_id in (select w.id from workspaces w where w.deleted_at is null)";
 
 impl Db {
-    /// The key with this hash, unless its workspace is deleted.
+    /// The key with this hash.
     pub async fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
         let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
-        sql.push(" and key_sha256 = ").push_bind(hash.as_bytes().to_vec());
+        sql.push("key_sha256 = ").push_bind(hash.as_bytes().to_vec());
         let mut reader = self.read().await?;
         let row = sql.build().fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
         row.as_ref().map(key).transpose().map_err(dialect::trouble)
@@ -35,6 +37,7 @@ impl Db {
     ) -> Result<Page<ApiKey>> {
         let owner = workspace.map_or("", WorkspaceId::as_str).to_owned();
         let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
+        sql.push(OF_LIVE_WORKSPACES);
         if workspace.is_some() {
             sql.push(" and workspace_id = ").push_bind(owner.clone());
         }

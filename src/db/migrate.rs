@@ -59,8 +59,7 @@ pub async fn run(connection: &mut SqliteConnection, fresh: Fresh) -> Result<Inst
 
 /// Reads the installation, or founds it.
 async fn settle(connection: &mut SqliteConnection, fresh: Fresh) -> sqlx::Result<Installation> {
-    const READ: &str = "select i.organization_id, w.id from installation i, workspaces w order by \
-                        w.created_at, w.id limit 1";
+    const READ: &str = "select organization_id, first_workspace_id from installation";
     if let Some(row) = sqlx::query(READ).fetch_optional(&mut *connection).await? {
         return Ok(Installation {
             organization: row.try_get(0)?,
@@ -68,16 +67,18 @@ async fn settle(connection: &mut SqliteConnection, fresh: Fresh) -> sqlx::Result
         });
     }
     sqlx::query(
-        "insert into installation (only_row, organization_id, created_at) values (1, $1, $2)",
+        "insert into workspaces (id, name, created_at, last_seq, last_at) \
+         values ($1, 'default', $2, 1, $2)",
     )
-    .bind(&fresh.organization)
+    .bind(fresh.workspace.as_str())
     .bind(fresh.at.micros())
     .execute(&mut *connection)
     .await?;
     sqlx::query(
-        "insert into workspaces (id, name, created_at, last_seq, last_at) \
-         values ($1, 'default', $2, 1, $2)",
+        "insert into installation (only_row, organization_id, first_workspace_id, created_at) \
+         values (1, $1, $2, $3)",
     )
+    .bind(&fresh.organization)
     .bind(fresh.workspace.as_str())
     .bind(fresh.at.micros())
     .execute(&mut *connection)

@@ -36,7 +36,7 @@ use crate::domain::plan::{Command, Outcome};
 use crate::domain::{Error, Result};
 
 /// How long a redaction waits for reads under way before it answers 503.
-const READERS_LEAVE_WITHIN: Duration = Duration::from_secs(5);
+const READERS_LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// One open database: its readers, and its one writer.
 pub struct Db {
@@ -87,23 +87,29 @@ impl Db {
             file: location.file().map(residue::DatabaseFile::open).transpose()?,
             limits,
         });
-        shared.finish_erasures().await?;
         let (writer, task) = writer::start(Arc::clone(&shared));
         Ok(Self { shared, writer, task: Mutex::new(Some(task)), installation, durability })
     }
 
     /// A connection for reading. Waits while an erasure is under way.
     pub async fn read(&self) -> Result<Reader<'_>> {
-        let gate = self.shared.gate.read().await;
-        let connection = match &self.shared.readers {
+        match &self.shared.readers {
             Readers::Pool(pool) => {
-                Connection::Pooled(pool.acquire().await.map_err(dialect::trouble)?)
+                let gate = self.shared.gate.read().await;
+                let connection = pool.acquire().await.map_err(dialect::trouble)?;
+                Ok(Reader { connection: Connection::Pooled(connection), _gate: Some(gate) })
             }
             Readers::Writer => {
-                Connection::Writer(Arc::clone(&self.shared.writer).lock_owned().await)
+                let connection = Arc::clone(&self.shared.writer).lock_owned().await;
+                Ok(Reader { connection: Connection::Writer(connection), _gate: None })
             }
-        };
-        Ok(Reader { connection, _gate: gate })
+        }
+    }
+
+    /// Finishes erasures that a crash cut short; what another process still reads is left to the
+    /// writer, which tries again.
+    pub async fn finish_erasures(&self) -> Result<()> {
+        self.writer.finish_erasures().await
     }
 
     /// Hands a command to the writer and waits for its commit.
@@ -127,7 +133,8 @@ impl Db {
 
     /// Why nothing is acknowledged any more; `None` while all is well.
     pub fn broken(&self) -> Option<&str> {
-        self.shared.broken.get().map(String::as_str)
+        let stopped = self.writer.is_stopped().then_some("the writer has stopped");
+        self.shared.broken.get().map(String::as_str).or(stopped)
     }
 
     /// Writes what waits, folds the log into the file, and closes.
@@ -148,7 +155,7 @@ impl Db {
 /// A connection for reading, for as long as it is held.
 pub struct Reader<'a> {
     connection: Connection,
-    _gate: RwLockReadGuard<'a, ()>,
+    _gate: Option<RwLockReadGuard<'a, ()>>,
 }
 
 enum Connection {
@@ -205,15 +212,6 @@ impl Shared {
         }
     }
 
-    /// Finishes every pending erasure, of which the texts are no longer known.
-    async fn finish_erasures(&self) -> Result<()> {
-        let mut connection = self.writer.lock().await;
-        if rows::pending_erasures(&mut connection).await.map_err(|error| self.failed(error))? {
-            self.erase(&mut connection, None).await?;
-        }
-        Ok(())
-    }
-
     /// Makes sure that no copy of redacted bytes is left: holds new readers, truncates the log,
     /// looks for traces in the file's free space, and rewrites the file where there are any or
     /// where it is not known what to look for.
@@ -222,29 +220,51 @@ impl Shared {
         connection: &mut SqliteConnection,
         traces: Option<&residue::Traces>,
     ) -> Result<()> {
-        let waiting = || Error::Unavailable {
-            reason: "the version is redacted, but a read under way still keeps a copy of it in \
-                     the write-ahead log; repeat the request to have it erased"
-                .into(),
-            retry: true,
+        let Some(file) = &self.file else {
+            return self.settle_erasures(connection).await;
         };
         let hold = tokio::time::timeout(READERS_LEAVE_WITHIN, self.gate.write()).await;
-        let _hold = hold.map_err(|_| waiting())?;
-        let failed = |error| self.failed(error);
-        if !dialect::truncate_log(connection).await.map_err(failed)? {
-            return Err(waiting());
-        }
-        let rewrite = match (&self.file, traces) {
-            (Some(file), Some(traces)) => file.holds(traces).await?,
-            (Some(_), None) => true,
-            (None, _) => false,
+        let _hold = hold.map_err(|_| unerased("a read under way"))?;
+        self.truncate(connection).await?;
+        let rewrite = match traces {
+            Some(traces) => file.holds(traces).await?,
+            None => true,
         };
         if rewrite {
-            dialect::rewrite(connection).await.map_err(failed)?;
-            if !dialect::truncate_log(connection).await.map_err(failed)? {
-                return Err(waiting());
-            }
+            dialect::rewrite(connection).await.map_err(|error| self.not_erased(error))?;
+            self.truncate(connection).await?;
         }
-        rows::clear_pending_erasures(connection).await.map_err(failed)
+        self.settle_erasures(connection).await
+    }
+
+    async fn truncate(&self, connection: &mut SqliteConnection) -> Result<()> {
+        match dialect::truncate_log(connection).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unerased("a read of another process")),
+            Err(error) => Err(self.not_erased(error)),
+        }
+    }
+
+    async fn settle_erasures(&self, connection: &mut SqliteConnection) -> Result<()> {
+        let cleared = rows::clear_pending_erasures(connection).await;
+        cleared.map_err(|error| self.not_erased(error))
+    }
+
+    /// The redaction is committed, so an error of the erasure must not deny it.
+    fn not_erased(&self, error: sqlx::Error) -> Error {
+        match self.failed(error) {
+            Error::Unavailable { reason, retry: true } => unerased(&reason),
+            other => other,
+        }
+    }
+}
+
+fn unerased(why: &str) -> Error {
+    Error::Unavailable {
+        reason: format!(
+            "the version is redacted, but its bytes are not yet erased from the disk ({why}): \
+             repeat the request"
+        ),
+        retry: true,
     }
 }

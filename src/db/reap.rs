@@ -13,14 +13,14 @@ pub async fn run(shared: &Shared) -> Result<bool> {
     shared.check()?;
     let failed = |error| shared.failed(error);
     dialect::begin(&mut connection).await.map_err(failed)?;
-    let erased = erase(&mut connection).await;
-    match erased {
-        Ok(more) => dialect::commit(&mut connection).await.map(|()| more).map_err(failed),
-        Err(error) => {
-            dialect::roll_back(&mut connection).await;
-            Err(failed(error))
-        }
+    let mut erased = erase(&mut connection).await;
+    if let Ok(more) = erased {
+        erased = dialect::commit(&mut connection).await.map(|()| more);
     }
+    if erased.is_err() {
+        dialect::roll_back(&mut connection).await;
+    }
+    erased.map_err(failed)
 }
 
 async fn erase(connection: &mut SqliteConnection) -> sqlx::Result<bool> {

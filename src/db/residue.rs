@@ -36,10 +36,6 @@ pub struct Traces {
 }
 
 impl Traces {
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.short.is_empty()
-    }
-
     /// Adds what `version` held before it was redacted.
     pub fn add(&mut self, version: &Version) {
         let content = version.content.as_ref().map(|content| content.as_str().as_bytes());

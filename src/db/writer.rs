@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::residue::Traces;
-use super::{Shared, batch, dialect};
+use super::{Shared, batch, dialect, rows};
 use crate::domain::plan::{Change, Command, Needs, Outcome, Step, plan};
+use crate::domain::version::Version;
 use crate::domain::{Error, Result};
 
 /// Commands in one commit.
@@ -25,9 +26,10 @@ const CHECKPOINT_PAGES: usize = 1000;
 /// How soon an erasure that a reader held up is tried again.
 const ERASE_AGAIN: Duration = Duration::from_secs(1);
 
-struct Job {
-    command: Command,
-    answer: oneshot::Sender<Result<Outcome>>,
+enum Job {
+    Command(Box<Command>, oneshot::Sender<Result<Outcome>>),
+    /// Finish the erasures that the last run left.
+    FinishErasures(oneshot::Sender<Result<()>>),
 }
 
 /// Where commands are handed in.
@@ -41,8 +43,20 @@ impl Inbox {
         let stopped =
             || Error::Unavailable { reason: "the server is shutting down".into(), retry: true };
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { command, answer }).await.map_err(|_| stopped())?;
+        self.jobs.send(Job::Command(Box::new(command), answer)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
+    }
+
+    pub async fn finish_erasures(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || Error::internal("the writer has stopped");
+        self.jobs.send(Job::FinishErasures(answer)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Whether the writer ended although nobody closed it.
+    pub fn is_stopped(&self) -> bool {
+        self.jobs.is_closed() && !self.closing.is_cancelled()
     }
 
     /// Lets the writer end after what it has accepted.
@@ -55,7 +69,7 @@ pub fn start(shared: Arc<Shared>) -> (Inbox, JoinHandle<()>) {
     let (sender, jobs) = mpsc::channel(QUEUE);
     let closing = CancellationToken::new();
     let writer =
-        Writer { shared, jobs, closing: closing.clone(), traces: Traces::default(), pages: 0 };
+        Writer { shared, jobs, closing: closing.clone(), pending: Pending::Nothing, pages: 0 };
     (Inbox { jobs: sender, closing }, tokio::spawn(writer.run()))
 }
 
@@ -63,29 +77,42 @@ struct Writer {
     shared: Arc<Shared>,
     jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
-    /// What redactions have left to erase.
-    traces: Traces,
+    pending: Pending,
     /// Pages written since the last checkpoint, roughly.
     pages: usize,
+}
+
+/// What redactions have left to erase.
+enum Pending {
+    Nothing,
+    Known(Traces),
+    /// What the last run left: its texts are gone from the rows, so it is not known what to look for.
+    Unknown,
 }
 
 /// What a committed batch did.
 struct Committed {
     answers: Vec<Result<Outcome>>,
-    traces: Vec<crate::domain::version::Version>,
+    traces: Vec<Version>,
     pages: usize,
 }
 
 impl Writer {
     async fn run(mut self) {
         while let Some(first) = self.next().await {
-            let mut jobs = vec![first];
-            while jobs.len() < BATCH
-                && let Ok(job) = self.jobs.try_recv()
-            {
-                jobs.push(job);
+            let (mut commands, mut answers) = (Vec::new(), Vec::new());
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Command(command, answer) => {
+                        commands.push(*command);
+                        answers.push(answer);
+                    }
+                    Job::FinishErasures(answer) => drop(answer.send(self.finish_erasures().await)),
+                }
+                next = if commands.len() < BATCH { self.jobs.try_recv().ok() } else { None };
             }
-            self.serve(jobs).await;
+            self.serve(commands, answers).await;
         }
     }
 
@@ -95,19 +122,44 @@ impl Writer {
                 biased;
                 job = self.jobs.recv() => return job,
                 () = self.closing.cancelled(), if !self.jobs.is_closed() => self.jobs.close(),
-                () = tokio::time::sleep(ERASE_AGAIN), if !self.traces.is_empty() => {
+                () = tokio::time::sleep(ERASE_AGAIN), if self.has_pending() => {
                     let writer = Arc::clone(&self.shared.writer);
-                    let _ = self.erase(&mut *writer.lock().await).await;
+                    if let Err(error) = self.erase(&mut *writer.lock().await).await {
+                        tracing::warn!(%error, "an erasure is still pending");
+                    }
                 }
             }
         }
     }
 
-    async fn serve(&mut self, jobs: Vec<Job>) {
+    fn has_pending(&self) -> bool {
+        !matches!(self.pending, Pending::Nothing)
+    }
+
+    /// What another process holds up is tried again later.
+    async fn finish_erasures(&mut self) -> Result<()> {
         let writer = Arc::clone(&self.shared.writer);
         let mut connection = writer.lock().await;
-        let (commands, senders): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|job| (job.command, job.answer)).unzip();
+        let pending = rows::pending_erasures(&mut connection).await;
+        if pending.map_err(|error| self.shared.failed(error))? {
+            self.pending = Pending::Unknown;
+        }
+        match self.erase(&mut connection).await {
+            Err(Error::Unavailable { retry: true, .. }) => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        commands: Vec<Command>,
+        senders: Vec<oneshot::Sender<Result<Outcome>>>,
+    ) {
+        if commands.is_empty() {
+            return;
+        }
+        let writer = Arc::clone(&self.shared.writer);
+        let mut connection = writer.lock().await;
         metrics::histogram!("memstored_batch_commands").record(precise(commands.len()));
         let answers = self.answer(&mut connection, &commands).await;
 
@@ -187,18 +239,21 @@ impl Writer {
         metrics::histogram!("memstored_commit_seconds").record(begun.elapsed().as_secs_f64());
         self.pages += committed.pages;
         for version in &committed.traces {
-            self.traces.add(version);
+            self.pending.add(version);
         }
         Ok(committed.answers)
     }
 
     async fn erase(&mut self, connection: &mut SqliteConnection) -> Result<()> {
-        if !self.traces.is_empty() {
-            self.shared.check()?;
-            self.shared.erase(connection, Some(&self.traces)).await?;
-            self.traces = Traces::default();
-            self.pages = 0;
-        }
+        let traces = match &self.pending {
+            Pending::Nothing => return Ok(()),
+            Pending::Known(traces) => Some(traces),
+            Pending::Unknown => None,
+        };
+        self.shared.check()?;
+        self.shared.erase(connection, traces).await?;
+        self.pending = Pending::Nothing;
+        self.pages = 0;
         Ok(())
     }
 
@@ -209,6 +264,20 @@ impl Writer {
                 let error = self.shared.failed(error);
                 tracing::error!(%error, "the log can't be folded into the file");
             }
+        }
+    }
+}
+
+impl Pending {
+    fn add(&mut self, version: &Version) {
+        match self {
+            Self::Nothing => {
+                let mut traces = Traces::default();
+                traces.add(version);
+                *self = Self::Known(traces);
+            }
+            Self::Known(traces) => traces.add(version),
+            Self::Unknown => {}
         }
     }
 }
@@ -255,7 +324,7 @@ async fn transact(
 }
 
 /// The row's own pages, and those of the trees that point to it.
-fn pages_of(version: &crate::domain::version::Version) -> usize {
+fn pages_of(version: &Version) -> usize {
     let size = version.digest.map_or(0, |digest| digest.size);
     4 + usize::try_from(size / 4096).unwrap_or(0)
 }

@@ -91,7 +91,7 @@ impl PathPrefix {
         if text.is_empty() || text == "/" {
             return Ok(Self::root());
         }
-        let Some(directory) = text.strip_suffix('/') else {
+        let Some(directory) = text.strip_suffix('/').filter(|_| text.starts_with('/')) else {
             return Err(Error::invalid(
                 "path_prefix must be segment-aligned: it must start and end with \"/\", as \
                  \"/notes/\" does",

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -43,16 +43,17 @@ pub async fn edge(State(http): State<Arc<Http>>, mut request: Request, next: Nex
 
     let status = response.status();
     let seconds = begun.elapsed().as_secs_f64();
+    let method = known(&method);
     let labels = [
-        ("method", method.to_string()),
+        ("method", method.into()),
         ("route", route.to_owned()),
-        ("status", status.as_u16().to_string()),
+        ("status", status.as_str().into()),
     ];
     metrics::counter!("memstored_requests_total", &labels).increment(1);
     metrics::histogram!("memstored_request_seconds", &labels[..2]).record(seconds);
     tracing::info!(
         request_id = %context.request,
-        %method,
+        method,
         route,
         status = status.as_u16(),
         seconds,
@@ -61,6 +62,12 @@ pub async fn edge(State(http): State<Arc<Http>>, mut request: Request, next: Nex
         "answered"
     );
     response
+}
+
+/// A method that HTTP knows; any other is a client's own word, which is neither counted nor logged.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+    KNOWN.into_iter().find(|known| method == known).unwrap_or("(other)")
 }
 
 async fn answer(http: &Http, request: Request, next: Next) -> Response {

@@ -17,7 +17,8 @@ impl Hosts {
     /// ones, or any where none is given.
     pub fn new(allowed: &[String], local: bool) -> Self {
         let loopback = LOOPBACK.iter().map(|&name| name.to_owned()).filter(|_| local);
-        let names: Vec<_> = loopback.chain(allowed.iter().map(|name| host_of(name))).collect();
+        let allowed = allowed.iter().map(|name| host_of(name)).filter(|name| !name.is_empty());
+        let names: Vec<_> = loopback.chain(allowed).collect();
         Self((!names.is_empty()).then_some(names))
     }
 

@@ -47,7 +47,8 @@ pub struct Listener {
 impl Listener {
     pub async fn bind(address: SocketAddr, max_connections: usize) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
-        Ok(Self { socket, connections: Arc::new(Semaphore::new(max_connections)) })
+        let connections = Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS));
+        Ok(Self { socket, connections: Arc::new(connections) })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -123,6 +124,9 @@ const HEAD: u8 = 1;
 /// A request is being answered.
 const BUSY: u8 = 2;
 
+/// No timer was set yet.
+const NEVER: u8 = 3;
+
 /// What a connection is doing.
 #[derive(Default)]
 struct Phase(AtomicU8);
@@ -150,7 +154,7 @@ struct Socket {
 
 impl Socket {
     fn new(stream: TcpStream, phase: Arc<Phase>, http: Arc<Http>) -> Self {
-        Self { stream, phase, http, timed: BUSY, timer: None, refusal: None }
+        Self { stream, phase, http, timed: NEVER, timer: None, refusal: None }
     }
 
     fn timeouts(&self) -> &Timeouts {
@@ -165,13 +169,16 @@ impl Socket {
         self.timed = phase;
         let patience = match phase {
             HEAD => self.timeouts().head,
-            IDLE => self.timeouts().idle,
-            _ => return,
+            _ => self.timeouts().idle,
         };
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(Instant::now() + patience),
             None => self.timer = Some(Box::pin(tokio::time::sleep(patience))),
         }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
 
     fn write_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -200,13 +207,15 @@ impl AsyncRead for Socket {
             return read;
         }
         self.time(phase);
-        match &mut self.timer {
-            Some(timer) if phase != BUSY => {
-                ready!(timer.as_mut().poll(cx));
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            _ => Poll::Pending,
+        ready!(self.poll_timer(cx));
+        if phase == BUSY {
+            // While a request is answered hyper may not ask again by itself, so the timer makes it
+            // ask once the time for idling is over; the answer is then long given, or goes on.
+            self.timed = HEAD;
+            self.time(BUSY);
+            ready!(self.poll_timer(cx));
         }
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -257,6 +266,7 @@ fn refusal(status: StatusCode, http: &Http) -> Vec<u8> {
     });
     let request = http.app.new_request();
     let body = envelope("invalid_request_error", &error, &request);
+    tracing::info!(request_id = %request, status = status.as_u16(), "refused a head");
     let mut answer = format!(
         "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\nrequest-id: {request}\r\n\r\n",

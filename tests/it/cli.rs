@@ -110,6 +110,30 @@ fn a_start_that_can_not_be_is_refused_with_its_reason(
 }
 
 #[test]
+fn a_port_that_is_taken_costs_no_key() {
+    let folder = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    let refused = run(folder.path(), &["serve", "--listen", &address]);
+    let started = Program::serve(folder.path(), &[]);
+
+    assert_eq!(code(&refused), 1);
+    assert!(errors(&refused).contains("can't listen on"), "{}", errors(&refused));
+    assert!(started.key().is_some());
+}
+
+#[test]
+fn an_empty_allowed_host_is_none() {
+    let folder = TempDir::new().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--listen", "0.0.0.0:0", "--api-key", "k"]);
+    let mut server = Program::spawn(serve.env("MEMSTORED_ALLOWED_HOST", ""));
+    server.address = server.address.replace("0.0.0.0", "127.0.0.1");
+
+    assert_eq!(server.call("k", "GET", STORES, None).0, 200);
+}
+
+#[test]
 fn a_public_address_needs_a_key_that_exists() {
     let folder = TempDir::new().unwrap();
     let key = run_json(folder.path(), &["key", "create", "--name", "ops", "--json"]);

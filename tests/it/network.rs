@@ -97,6 +97,16 @@ async fn an_idle_connection_is_closed_after_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_is_closed_after_an_answer_too() {
+    let socket = listen(Timeouts { idle: QUICK, ..Timeouts::default() }).await;
+
+    let bytes = request(&socket.address, KEY, "GET", "/health", None, "keep-alive");
+    let answer = exchange(&socket.address, bytes).await;
+
+    assert_eq!(parse(&answer).unwrap().0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn half_a_body_is_answered_and_closed() {
     let socket = listen(short()).await;
     let bytes = request(&socket.address, KEY, "POST", "/v1/memory_stores", None, "close");

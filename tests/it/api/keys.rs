@@ -176,6 +176,48 @@ async fn under_dev_a_key_that_only_read_is_not_kept() {
 }
 
 #[tokio::test]
+async fn under_dev_a_key_whose_workspace_was_deleted_is_revoked() {
+    let server = Server::with(Setup { dev: true, ..Setup::default() }).await;
+    let made = server.call_as("one", "POST", STORES, Some(json!({"name": "n"}))).await;
+    let workspace = made.header("anthropic-workspace-id").unwrap().to_owned();
+
+    server.call_as("one", "DELETE", &format!("{WORKSPACES}/{workspace}"), None).await.ok();
+
+    let again = server.call_as("one", "POST", STORES, Some(json!({"name": "n"}))).await;
+    assert_eq!(again.message(401), "this API key has been revoked");
+}
+
+#[tokio::test]
+async fn the_configured_key_can_not_be_revoked_while_it_is_configured() {
+    let server = Server::start().await;
+    let id = column(&server.get(KEYS).await.ok(), "id").remove(0);
+
+    let message = server.call("POST", &format!("{KEYS}/{id}/revoke"), None).await.message(400);
+
+    assert!(message.contains("--api-key"), "{message}");
+    server.get(STORES).await.ok();
+}
+
+#[tokio::test]
+async fn the_first_workspace_stays_the_first_whatever_the_clock_says() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let setup = || Setup {
+        location: memstored::db::Location::File(folder.path().join("db")),
+        ..Setup::default()
+    };
+    let server = Server::with(setup()).await;
+    server.store().await;
+    server.clock.set_micros(NOW - 86_400_000_000);
+    server.post(WORKSPACES, json!({"name": "earlier"})).await.ok();
+    server.app.close().await;
+
+    let again = Server::with(setup()).await;
+
+    assert_eq!(again.get(STORES).await.ok()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(again.get(WORKSPACES).await.ok()["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn the_configured_key_has_the_same_id_on_every_start() {
     let (one, two) = (Server::start().await, Server::start().await);
     let mut actors = Vec::new();

@@ -67,6 +67,31 @@ async fn redacting_the_first_version_leaves_a_renamed_memory_whole() {
     assert!(versions[1]["content"].is_null());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn in_memory_reads_and_redactions_do_not_wait_for_each_other() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (server, path) = (server.clone(), format!("{store}/memories"));
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    server.get(&path).await.ok();
+                }
+            })
+        })
+        .collect();
+
+    for number in 0..10 {
+        let made = server.memory(&store, &format!("/{number}"), "x").await;
+        server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+        redact(&server, &store, &made["memory_version_id"]).await.ok();
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn redacted_versions_still_match_filters() {
     let server = Server::start().await;

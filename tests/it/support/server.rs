@@ -73,6 +73,7 @@ impl Server {
         let clock = Arc::new(ManualClock::at_micros(NOW));
         let app = App::open(settings, clock.clone(), Arc::new(Counter::default())).await.unwrap();
         let app = Arc::new(app);
+        app.start().await.unwrap();
         let http = Arc::new(Http {
             app: Arc::clone(&app),
             settings: http::Settings {

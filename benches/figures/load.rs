@@ -1,0 +1,163 @@
+//! The load generator: raw keep-alive connections that write prebuilt requests and read answers by
+//! their content-length. It does as little as it can, since it shares the processors with what it
+//! measures.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// A request of which only one slot differs from one sending to the next.
+#[derive(Clone)]
+pub struct Request {
+    bytes: Vec<u8>,
+    slot: Range<usize>,
+    fill: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+}
+
+impl Request {
+    /// `fill` writes the slot, which is where `slot` first occurs.
+    pub fn new(
+        bytes: Vec<u8>,
+        slot: &str,
+        fill: impl Fn(&mut [u8]) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let start = find(&bytes, slot.as_bytes()).context("the request has no slot")?;
+        Ok(Self { bytes, slot: start..start + slot.len(), fill: Arc::new(fill) })
+    }
+
+    fn next(&mut self) -> &[u8] {
+        (self.fill)(&mut self.bytes[self.slot.clone()]);
+        &self.bytes
+    }
+}
+
+/// One connection.
+pub struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; BUFFER_BYTES] })
+    }
+
+    /// Sends a request and reads the answer, which must be 200; returns its body.
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
+        let mut rest = request;
+        while !rest.is_empty() {
+            match self.stream.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.stream.writable().await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut filled = 0;
+        let mut body = None;
+        loop {
+            match self.stream.try_read(&mut self.buffer[filled..]) {
+                Ok(0) => bail!("the server closed the connection, or its answer is too long"),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.stream.readable().await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if body.is_none() {
+                body = body_of(&self.buffer[..filled])?;
+            }
+            if let Some(body) = body.clone().filter(|body| body.end <= filled) {
+                return Ok(&self.buffer[body]);
+            }
+        }
+    }
+}
+
+/// Where the body is, once the whole head has come.
+fn body_of(answer: &[u8]) -> Result<Option<Range<usize>>> {
+    const LENGTH: &[u8] = b"\r\ncontent-length: ";
+    let Some(end) = find(answer, b"\r\n\r\n") else { return Ok(None) };
+    let head = &answer[..end];
+    ensure!(head.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(answer));
+    let at = find(head, LENGTH).context("an answer has no content-length")?;
+    let digits = head[at + LENGTH.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+    let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+    Ok(Some(end + 4..end + 4 + length))
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+/// How hard and how long.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub connections: usize,
+    /// Before anything is counted.
+    pub warm_up: Duration,
+    pub time: Duration,
+}
+
+/// What one round gave.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    /// Answers a second.
+    pub rate: f64,
+    pub p50: Duration,
+    pub p99: Duration,
+}
+
+impl Sample {
+    pub fn of(mut latencies: Vec<Duration>, time: Duration) -> Result<Self> {
+        ensure!(!latencies.is_empty(), "nothing was answered in {time:?}");
+        latencies.sort_unstable();
+        let count = latencies.len();
+        Ok(Self {
+            rate: f64::from(u32::try_from(count)?) / time.as_secs_f64(),
+            p50: latencies[count / 2],
+            p99: latencies[count * 99 / 100],
+        })
+    }
+}
+
+/// Sends one request after another on each connection.
+pub async fn run(address: SocketAddr, load: Load, request: &Request) -> Result<Sample> {
+    let from = Instant::now() + load.warm_up;
+    let until = from + load.time;
+    let mut connections = JoinSet::new();
+    for _ in 0..load.connections {
+        let (mut client, mut request) = (Client::connect(address).await?, request.clone());
+        connections.spawn(async move {
+            let mut latencies = Vec::with_capacity(100_000);
+            loop {
+                let sent = Instant::now();
+                client.exchange(request.next()).await?;
+                let answered = Instant::now();
+                if answered > until {
+                    return anyhow::Ok(latencies);
+                }
+                if answered > from {
+                    latencies.push(answered - sent);
+                }
+            }
+        });
+    }
+    let mut latencies = Vec::new();
+    while let Some(connection) = connections.join_next().await {
+        latencies.extend(connection??);
+    }
+    Sample::of(latencies, load.time)
+}
