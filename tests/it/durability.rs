@@ -171,7 +171,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_health_says_why() {
         let (health, body) = server.call(KEY, "GET", "/health", None);
         assert_eq!((health, &body["ready"]), (503, &json!(false)));
         assert!(text(&body, "reason").contains("restart"), "{body}");
-        end_traced(server);
+        drop(server);
 
         let restarted = serve(folder.path());
         let (_, page) = restarted.call(KEY, "GET", "/v1/memory_stores?limit=100", None);
@@ -182,15 +182,6 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_health_says_why() {
         );
         restarted.stop();
     }
-}
-
-/// Ends the server under strace, which does not pass signals on.
-fn end_traced(server: Program) {
-    let children = format!("/proc/{0}/task/{0}/children", server.id());
-    for child in std::fs::read_to_string(children).unwrap().split_whitespace() {
-        Command::new("kill").args(["-KILL", child]).status().unwrap();
-    }
-    server.wait();
 }
 
 #[test]

@@ -151,7 +151,12 @@ pub fn parse(answer: &str) -> Option<(u16, Value)> {
 }
 
 impl Drop for Program {
+    /// Ends the process, and first those that it has started: a tracer leaves its own behind.
     fn drop(&mut self) {
+        let children = format!("/proc/{0}/task/{0}/children", self.id());
+        for child in std::fs::read_to_string(children).unwrap_or_default().split_whitespace() {
+            let _ = Command::new("kill").args(["-KILL", child]).status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
