@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use secrecy::SecretString;
 
 use crate::db::{Durability, Location};
@@ -39,11 +39,11 @@ pub struct Serve {
     /// Accept any API key, each unknown one as a workspace of its own with all scopes
     ///
     /// For tests that isolate themselves by key; only on a loopback address.
-    #[arg(long, env = "MEMSTORED_DEV", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "MEMSTORED_DEV", value_parser = BoolishValueParser::new())]
     pub dev: bool,
 
     /// Accept requests without the anthropic-beta header, and unknown anthropic-version values
-    #[arg(long, env = "MEMSTORED_LENIENT_HEADERS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "MEMSTORED_LENIENT_HEADERS", value_parser = BoolishValueParser::new())]
     pub lenient_headers: bool,
 
     /// Host name that requests may use; may be repeated

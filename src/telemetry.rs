@@ -8,17 +8,19 @@ use std::io::{self, IsTerminal};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 pub use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::domain::{Error, Result};
 
 /// Starts the log on stderr: text on a terminal, JSON lines otherwise. A thread of its own writes
 /// it; what is logged last is written when the guard is dropped.
 pub fn start_log(level: &str) -> Result<WorkerGuard> {
-    let filter = EnvFilter::try_new(format!("warn,memstored={level}"));
-    let filter = filter.map_err(|error| Error::Invalid(format!("log level: {error}")))?;
+    let level: LevelFilter = level.parse().map_err(Error::internal)?;
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN));
+    let filter = filter.with_target("memstored", level);
     let registry = tracing_subscriber::registry().with(filter);
     let terminal = io::stderr().is_terminal();
     let (stderr, guard) = tracing_appender::non_blocking(io::stderr());

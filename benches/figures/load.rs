@@ -14,12 +14,14 @@ use tokio::task::JoinSet;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
+
 /// A request of which only one slot differs from one sending to the next.
 #[derive(Clone)]
 pub struct Request {
     bytes: Vec<u8>,
     slot: Range<usize>,
-    fill: Arc<dyn Fn(&mut [u8]) + Send + Sync>,
+    fill: Arc<Fill>,
 }
 
 impl Request {

@@ -167,7 +167,7 @@ impl Bench<'_> {
     }
 
     /// What it takes to start and to stay.
-    async fn at_rest(&self, filled: &Filled) -> Result<[Single; 4]> {
+    async fn at_rest(&self, filled: &Filled) -> Result<[Single; 5]> {
         let health = server::request("GET", "/health", None);
         let mut starts = Vec::new();
         for _ in 0..10 {
@@ -182,24 +182,23 @@ impl Bench<'_> {
         let command = server::memstored(self.program, &filled.database, "full");
         let server = Running::start(command).await?;
         tokio::time::sleep(QUIET).await;
-        let started = server.resident()?;
+        let started = server.memory("VmRSS")?;
         let read = server::read(&filled.store, &filled.memories[0]);
         Client::connect(server.address).await?.exchange(&read).await?;
         tokio::time::sleep(QUIET).await;
-        let used = server.resident()?;
+        let (used, own) = (server.memory("VmRSS")?, server.memory("RssAnon")?);
         server.stop().await?;
 
         let size = u32::try_from(std::fs::metadata(self.program)?.len())?;
-        let memory = |what, kib: u32| Single {
-            what,
-            values: vec![f64::from(kib) / 1024.0],
-            unit: "MiB",
-            aim: Some(10.0),
+        let memory = |what, kib: u32, aim| {
+            let values = vec![f64::from(kib) / 1024.0];
+            Single { what, values, unit: "MiB", aim }
         };
         Ok([
             Single { what: "start to first answer", values: starts, unit: "ms", aim: Some(10.0) },
-            memory("resident memory after start", started),
-            memory("resident memory after one read", used),
+            memory("resident memory after start", started, Some(10.0)),
+            memory("resident memory after one read", used, Some(10.0)),
+            memory("of that, not pages of files", own, None),
             Single {
                 what: "size of the program",
                 values: vec![f64::from(size) / 1e6],

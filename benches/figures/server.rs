@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -36,25 +36,24 @@ pub fn memstored(program: &Path, database: &Path, durability: &str) -> Command {
 pub struct Running {
     child: Child,
     pub address: SocketAddr,
-    /// Kept open: the process may print more.
-    _stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Running {
     /// Starts it, and waits until it says where it listens.
     pub async fn start(mut command: Command) -> Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let mut running = Self { child, address: SocketAddr::from(([0; 4], 0)), _stdout: None };
+        let mut running = Self { child, address: SocketAddr::from(([0; 4], 0)) };
         let stdout = running.child.stdout.take().context("no stdout")?;
         let greeting = tokio::task::spawn_blocking(move || {
             let mut stdout = BufReader::new(stdout);
             let mut line = String::new();
-            stdout.read_line(&mut line).map(|_| (line, stdout))
+            stdout.read_line(&mut line).map(|_| (line, stdout.into_inner()))
         });
         let (line, stdout) = tokio::time::timeout(PATIENCE, greeting).await???;
         let (_, address) = line.trim().rsplit_once("http://").context("it does not listen")?;
         running.address = address.parse()?;
-        running._stdout = Some(stdout);
+        // Stays open: the process may print more.
+        running.child.stdout = Some(stdout);
         Ok(running)
     }
 
@@ -70,11 +69,11 @@ impl Running {
         Ok(())
     }
 
-    /// Resident memory, in KiB.
-    pub fn resident(&self) -> Result<u32> {
+    /// Memory in KiB: `VmRSS` is all that is resident, `RssAnon` what of it is no file's.
+    pub fn memory(&self, field: &str) -> Result<u32> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let text = line.context("no VmRSS")?.trim_end_matches("kB").trim();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let text = line.context("no such field")?.trim_end_matches("kB").trim();
         Ok(text.parse()?)
     }
 

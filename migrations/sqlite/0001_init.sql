@@ -136,10 +136,23 @@ begin
   select raise(abort, 'a version is immutable: it can only be redacted, once');
 end;
 
+-- `insert or replace` deletes without asking the triggers of a deletion.
+create trigger versions_are_not_replaced before insert on versions
+when exists (select 1 from versions where id = new.id)
+begin
+  select raise(abort, 'a version is immutable: it can only be redacted, once');
+end;
+
 create trigger versions_are_kept before delete on versions
 when not exists (select 1 from stores where id = old.store_id and deleted_at is not null)
 begin
   select raise(abort, 'a version is kept until its store is deleted');
+end;
+
+create trigger journal_is_not_replaced before insert on journal
+when exists (select 1 from journal where ledger = new.ledger and seq = new.seq)
+begin
+  select raise(abort, 'the journal is append-only');
 end;
 
 create trigger journal_is_immutable before update on journal
@@ -155,6 +168,17 @@ end;
 create trigger stores_are_kept before delete on stores
 begin
   select raise(abort, 'a deleted store keeps its row');
+end;
+
+create trigger stores_are_not_replaced before insert on stores
+when exists (
+  select 1 from stores where id = new.id and (
+    deleted_at is not null or workspace_id <> new.workspace_id or created_at <> new.created_at
+    or last_seq >= new.last_seq
+  )
+)
+begin
+  select raise(abort, 'a store is not replaced');
 end;
 
 create trigger stores_stay_deleted before update on stores

@@ -1,7 +1,7 @@
 //! Workspaces and keys.
 //!
 //! An administrator of the first workspace manages all of them; one of another workspace manages
-//! the keys of that workspace alone. Whoever holds the database file is the operator.
+//! the keys of that workspace, and may delete it. Whoever holds the database file is the operator.
 
 use secrecy::SecretString;
 
@@ -89,7 +89,6 @@ impl App {
     pub async fn delete_workspace(&self, authority: Authority, id: WorkspaceId) -> Result<()> {
         self.administer(authority, AdminCommand::DeleteWorkspace(id)).await?;
         self.keys.forget();
-        self.deleted.notify_one();
         Ok(())
     }
 
@@ -145,7 +144,7 @@ impl App {
 
     /// Whether there is any key that a client could use.
     pub async fn has_keys(&self) -> Result<bool> {
-        self.db.has_minted_keys().await
+        self.db.has_usable_keys(self.clock.now()).await
     }
 
     /// The keys within reach, or of one workspace within reach.

@@ -1,12 +1,11 @@
 //! Operations on memories.
 
 use super::{App, mismatched};
-use crate::db::MemoryQuery;
 use crate::domain::Result;
 use crate::domain::access::{Grant, ToRead, ToWrite};
 use crate::domain::content::Sha256;
 use crate::domain::id::{MemoryId, StoreId, VersionId};
-use crate::domain::memory::{Listed, Memory};
+use crate::domain::memory::{Listed, Memory, MemoryQuery};
 use crate::domain::page::Page;
 use crate::domain::plan::{Change, MemoryPatch, NewMemory, Outcome};
 

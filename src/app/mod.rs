@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::Notify;
 
 pub use admin::{Authority, KeyRequest};
 
@@ -38,7 +37,7 @@ pub struct Settings {
     pub dev: bool,
 }
 
-/// How soon an erasure that failed is tried again.
+/// How soon the reaper looks again by itself.
 const REAP_AGAIN: Duration = Duration::from_secs(10);
 
 pub struct App {
@@ -47,8 +46,6 @@ pub struct App {
     source: Arc<dyn Source>,
     limits: Limits,
     keys: auth::Keys,
-    /// Wakes the reaper when a store is deleted.
-    deleted: Arc<Notify>,
 }
 
 impl App {
@@ -71,7 +68,6 @@ impl App {
             source,
             limits: settings.limits,
             keys: auth::Keys::new(settings.api_key, settings.dev),
-            deleted: Arc::new(Notify::new()),
         };
         app.enroll_configured_key().await?;
         Ok(app)
@@ -81,7 +77,7 @@ impl App {
     /// erases what deleted stores leave.
     pub async fn start(&self) -> Result<()> {
         self.db.finish_erasures().await?;
-        tokio::spawn(reap(Arc::downgrade(&self.db), Arc::clone(&self.deleted)));
+        tokio::spawn(reap(Arc::downgrade(&self.db), Arc::clone(&self.clock)));
         Ok(())
     }
 
@@ -144,19 +140,16 @@ fn mismatched() -> Error {
     Error::internal("a command was answered with another kind of outcome")
 }
 
-/// Erases what deleted stores leave, at the start and whenever one is deleted.
-async fn reap(db: std::sync::Weak<Db>, deleted: Arc<Notify>) {
+/// Erases what deleted stores leave: at the start, whenever one is deleted here, and now and then,
+/// since other processes delete too.
+async fn reap(db: std::sync::Weak<Db>, clock: Arc<dyn Clock>) {
     loop {
         let Some(db) = db.upgrade() else { return };
-        let reaped = db.reap().await;
-        drop(db);
-        match reaped {
-            Ok(true) => {}
-            Ok(false) => deleted.notified().await,
-            Err(error) => {
-                tracing::warn!(%error, "a deleted store is not erased yet");
-                tokio::time::sleep(REAP_AGAIN).await;
-            }
+        match db.reap(clock.now()).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "a deleted store is not erased yet"),
         }
+        let _ = tokio::time::timeout(REAP_AGAIN, db.store_deleted()).await;
     }
 }

@@ -43,9 +43,7 @@ impl App {
 
     /// Deletes the store with all its history. It is gone at once; its rows are erased afterwards.
     pub async fn delete_store(&self, grant: &Grant<ToRedact>, store: StoreId) -> Result<()> {
-        self.write(grant, Change::DeleteStore { store }).await?;
-        self.deleted.notify_one();
-        Ok(())
+        self.write(grant, Change::DeleteStore { store }).await.map(drop)
     }
 
     async fn change_store<S: Required>(&self, grant: &Grant<S>, change: Change) -> Result<Store> {

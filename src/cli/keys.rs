@@ -33,9 +33,12 @@ pub struct Create {
     #[arg(long, value_name = "NAME", default_value = "key")]
     name: String,
 
-    /// Scopes: read, write, redact, admin; may be repeated or separated by commas
+    /// Scopes; may be repeated or separated by commas
+    ///
+    /// read is GET, write the other calls of the API, redact the redaction of a version and the
+    /// deletion of a store, admin the management of keys and workspaces. None implies another.
     #[arg(long = "scope", visible_alias = "scopes", value_name = "SCOPE", value_delimiter = ',')]
-    #[arg(default_values = ["read", "write"])]
+    #[arg(default_values = ["read", "write"], value_parser = ["read", "write", "redact", "admin"])]
     scopes: Vec<String>,
 
     /// When the key stops working, as an RFC 3339 time; never where not given

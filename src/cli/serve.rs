@@ -45,7 +45,7 @@ pub async fn run(settings: Serve) -> Done {
         app: Arc::clone(&app),
         settings: http::Settings {
             lenient_headers: settings.lenient_headers,
-            hosts: Hosts::new(&settings.allowed_host, local || settings.dev),
+            hosts: Hosts::new(&settings.allowed_host, local.then(|| settings.listen.ip())),
             body_limit: settings.limits.max_body_bytes,
             rate: Rate::per_minute(settings.limits.rate_limit),
             timeouts: Timeouts::default(),

@@ -27,7 +27,7 @@ pub struct TargetFlags {
 
     /// API key with the admin scope, for a server
     #[arg(long, env = "MEMSTORED_API_KEY", value_name = "KEY", hide_env_values = true)]
-    api_key: Option<String>,
+    api_key: Option<SecretString>,
 
     /// Print JSON
     #[arg(long)]
@@ -74,10 +74,15 @@ impl TargetFlags {
                     .into(),
             ));
         };
-        Ok(Target::Server(Client::new(url, SecretString::from(key.clone()))?))
+        Ok(Target::Server(Client::new(url, key.clone())?))
     }
 
     async fn database(&self, create: bool) -> Result<Target, Failure> {
+        if self.database_url == Location::Memory {
+            return Err(Failure::Usage(
+                "an in-memory database is private to its server: name the server with --url".into(),
+            ));
+        }
         if let Location::File(path) = &self.database_url
             && !path.exists()
         {

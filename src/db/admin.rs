@@ -73,6 +73,9 @@ pub async fn run(shared: &Shared, admin: Admin) -> Result<AdminOutcome> {
         Ok(outcome)
     };
     let outcome: Result<_, Failure> = done.await;
+    if outcome.is_ok() && matches!(admin.command, AdminCommand::DeleteWorkspace(_)) {
+        shared.deleted.notify_one();
+    }
     if outcome.is_err() {
         dialect::roll_back(&mut connection).await;
     }

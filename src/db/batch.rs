@@ -32,9 +32,7 @@ pub async fn load(
     load_stores(connection, &needs, &mut overlay).await?;
     load_memories(connection, &needs, &mut overlay).await?;
     load_spots(connection, &needs.spots, &mut overlay).await?;
-    if count_stores {
-        load_counts(connection, &needs.counts, &mut overlay).await?;
-    }
+    load_workspaces(connection, &needs, count_stores, &mut overlay).await?;
     Ok(overlay)
 }
 
@@ -144,17 +142,23 @@ async fn load_spots(
     Ok(())
 }
 
-async fn load_counts(
+async fn load_workspaces(
     connection: &mut SqliteConnection,
-    workspaces: &BTreeSet<WorkspaceId>,
+    needs: &Needs,
+    count_stores: bool,
     overlay: &mut Overlay,
 ) -> sqlx::Result<()> {
-    for workspace in workspaces {
-        let count = sqlx::query_scalar::<_, i64>(
-            "select count(*) from stores where workspace_id = $1 and deleted_at is null",
-        );
-        let count = count.bind(workspace.as_str()).fetch_one(&mut *connection).await?;
-        overlay.know_count(workspace.clone(), count.unsigned_abs());
+    const LIVE: &str = "select id, 0 from workspaces where deleted_at is null and id in ";
+    const COUNTED: &str = "select id, (select count(*) from stores s where s.workspace_id = w.id \
+                           and s.deleted_at is null) from workspaces w where deleted_at is null \
+                           and id in ";
+    for ids in chunks(needs.workspaces.iter().map(WorkspaceId::as_str)) {
+        let mut sql = Sql::new(if count_stores { COUNTED } else { LIVE });
+        list(&mut sql, &ids);
+        for row in sql.build().fetch_all(&mut *connection).await? {
+            let stores: i64 = row.try_get(1)?;
+            overlay.know_workspace(WorkspaceId::stored(row.try_get(0)?), stores.unsigned_abs());
+        }
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::id::{ApiKeyId, WorkspaceId};
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
+use crate::domain::time::Timestamp;
 
 pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
      (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
@@ -48,6 +49,17 @@ impl Db {
         Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |key: &ApiKey| {
             Cursor::time(List::ApiKeys, &owner, key.created_at, &key.id)
         }))
+    }
+
+    /// Whether there is a key that would be accepted at `now`.
+    pub async fn has_usable_keys(&self, now: Timestamp) -> Result<bool> {
+        let mut reader = self.read().await?;
+        let row = sqlx::query(
+            "select 1 from api_keys where origin = 'minted' and revoked_at is null \
+             and (expires_at is null or expires_at > $1) limit 1",
+        );
+        let row = row.bind(now.micros()).fetch_optional(&mut *reader).await;
+        Ok(row.map_err(dialect::trouble)?.is_some())
     }
 
     /// Whether any key was ever made here.

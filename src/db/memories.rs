@@ -8,9 +8,9 @@ use sqlx::{Connection, Row, Sqlite, SqliteConnection};
 use super::rows::memory_columns;
 use super::{Db, dialect, rows, stores};
 use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
-use crate::domain::memory::{Listed, Memory, View};
-use crate::domain::page::{Cursor, Page, Paging};
-use crate::domain::path::{self, PathPrefix};
+use crate::domain::memory::{Listed, Memory, MemoryQuery, View};
+use crate::domain::page::{Cursor, Page};
+use crate::domain::path;
 use crate::domain::{Error, Result};
 
 const BY_ID: &str = concat!(
@@ -37,16 +37,6 @@ const WITH_CONTENT: &str = concat!(
     memory_columns!("v.content"),
     " from memories m join versions v on v.id = m.head_version_id where m.id in ("
 );
-
-/// Which memories a listing asks for.
-#[derive(Clone, Debug)]
-pub struct MemoryQuery {
-    pub prefix: PathPrefix,
-    /// Rolls deeper memories up into their immediate sub-directory.
-    pub depth_one: bool,
-    pub view: View,
-    pub paging: Paging,
-}
 
 impl Db {
     /// One memory, with its content.

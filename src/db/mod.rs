@@ -23,16 +23,16 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
-use tokio::sync::{Mutex, OwnedMutexGuard, RwLock, RwLockReadGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard};
 use tokio::task::JoinHandle;
 
 pub use admin::{Admin, AdminCommand, AdminOutcome};
 pub use dialect::{Durability, Location};
-pub use memories::MemoryQuery;
 pub use migrate::{Fresh, Installation};
 
 use crate::domain::limits::Limits;
 use crate::domain::plan::{Command, Outcome};
+use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result};
 
 /// How long a redaction waits for reads under way before it answers 503.
@@ -57,6 +57,8 @@ struct Shared {
     broken: OnceLock<String>,
     file: Option<residue::DatabaseFile>,
     limits: Limits,
+    /// Wakes the reaper when a store was deleted.
+    deleted: Notify,
 }
 
 /// A file has a pool of readers beside its writer; an in-memory database is one connection.
@@ -86,6 +88,7 @@ impl Db {
             broken: OnceLock::new(),
             file: location.file().map(residue::DatabaseFile::open).transpose()?,
             limits,
+            deleted: Notify::new(),
         });
         let (writer, task) = writer::start(Arc::clone(&shared));
         Ok(Self { shared, writer, task: Mutex::new(Some(task)), installation, durability })
@@ -125,10 +128,15 @@ impl Db {
             .map_err(Error::internal)?
     }
 
+    /// Waits until a store was deleted here.
+    pub async fn store_deleted(&self) {
+        self.shared.deleted.notified().await;
+    }
+
     /// Erases one small batch of a deleted store's rows; says whether there is more.
-    pub async fn reap(&self) -> Result<bool> {
+    pub async fn reap(&self, at: Timestamp) -> Result<bool> {
         let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { reap::run(&shared).await }).await.map_err(Error::internal)?
+        tokio::spawn(async move { reap::run(&shared, at).await }).await.map_err(Error::internal)?
     }
 
     /// Why nothing is acknowledged any more; `None` while all is well.
@@ -148,7 +156,7 @@ impl Db {
         if let Readers::Pool(pool) = &self.shared.readers {
             pool.close().await;
         }
-        self.shared.checkpoint().await;
+        self.shared.fold_log().await;
     }
 }
 
@@ -203,17 +211,17 @@ impl Shared {
         self.check().err().unwrap_or_else(|| dialect::trouble(error))
     }
 
-    async fn checkpoint(&self) {
+    /// Empties the log at the end, as far as other processes allow.
+    async fn fold_log(&self) {
         let mut connection = self.writer.lock().await;
         if self.check().is_ok()
-            && let Err(error) = dialect::checkpoint(&mut connection).await
+            && let Err(error) = dialect::truncate_log(&mut connection).await
         {
             self.failed(error);
         }
     }
 
-    /// Makes sure that no copy of redacted bytes is left: holds new readers, truncates the log,
-    /// looks for traces in the file's free space, and rewrites the file where there are any or
+    /// Makes sure that no copy of redacted bytes is left: truncates the log, looks for traces in the file's free space, and rewrites the file where there are any or
     /// where it is not known what to look for.
     async fn erase(
         &self,
@@ -223,8 +231,6 @@ impl Shared {
         let Some(file) = &self.file else {
             return self.settle_erasures(connection).await;
         };
-        let hold = tokio::time::timeout(READERS_LEAVE_WITHIN, self.gate.write()).await;
-        let _hold = hold.map_err(|_| unerased("a read under way"))?;
         self.truncate(connection).await?;
         let rewrite = match traces {
             Some(traces) => file.holds(traces).await?,
@@ -237,7 +243,10 @@ impl Shared {
         self.settle_erasures(connection).await
     }
 
+    /// Only this needs readers away: once the log is empty, none can see or bring back old bytes.
     async fn truncate(&self, connection: &mut SqliteConnection) -> Result<()> {
+        let hold = tokio::time::timeout(READERS_LEAVE_WITHIN, self.gate.write()).await;
+        let _hold = hold.map_err(|_| unerased("a read under way"))?;
         match dialect::truncate_log(connection).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(unerased("a read of another process")),

@@ -17,8 +17,8 @@ use crate::domain::version::Version;
 use crate::domain::{Error, Result};
 
 const PIECE: usize = 16;
-/// What is shorter can't be told from chance.
-const SHORTEST: usize = 4;
+/// What has fewer distinct bytes (a run of zeros, a ruled line) can't be told from chance.
+const DISTINCT: usize = 4;
 const HEADER: usize = 100;
 const PAGES_AT_ONCE: u64 = 256;
 
@@ -48,13 +48,13 @@ impl Traces {
 
     fn add_bytes(&mut self, bytes: &[u8]) {
         let (pieces, _) = bytes.as_chunks::<PIECE>();
-        self.pieces.extend(pieces.iter().copied());
+        self.pieces.extend(pieces.iter().filter(|piece| is_telling(*piece)));
         match bytes.last_chunk() {
-            Some(tail) => {
+            Some(tail) if is_telling(tail) => {
                 self.pieces.insert(*tail);
             }
-            None if bytes.len() < SHORTEST => {}
-            None => self.short.push(bytes.to_vec()),
+            None if is_telling(bytes) => self.short.push(bytes.to_vec()),
+            _ => {}
         }
     }
 
@@ -64,6 +64,10 @@ impl Traces {
         used.array_windows().any(|window: &[u8; PIECE]| self.pieces.contains(window))
             || self.short.iter().any(|text| used.windows(text.len()).any(|window| window == text))
     }
+}
+
+fn is_telling(bytes: &[u8]) -> bool {
+    bytes.iter().collect::<HashSet<_>>().len() >= DISTINCT
 }
 
 impl DatabaseFile {
@@ -88,6 +92,7 @@ fn search(file: &File, traces: &Traces) -> io::Result<bool> {
     file.read_exact_at(&mut header, 0)?;
     let page_size = match u16::from_be_bytes([header[16], header[17]]) {
         1 => 65_536,
+        0 => return Err(io::ErrorKind::InvalidData.into()),
         size => u64::from(size),
     };
     let length = file.metadata()?.len();
@@ -172,6 +177,7 @@ mod tests {
         assert!(found(&page, "0123456789abcdefXXXXXX-path/0001 and junk"));
         assert!(found(&page, "/x.m"));
         assert!(!found(&page, "/y.m"));
+        assert!(!found(&page, &"\0".repeat(40)), "zeros are no trace");
     }
 
     #[test]

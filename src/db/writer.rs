@@ -68,8 +68,14 @@ impl Inbox {
 pub fn start(shared: Arc<Shared>) -> (Inbox, JoinHandle<()>) {
     let (sender, jobs) = mpsc::channel(QUEUE);
     let closing = CancellationToken::new();
-    let writer =
-        Writer { shared, jobs, closing: closing.clone(), pending: Pending::Nothing, pages: 0 };
+    let writer = Writer {
+        shared,
+        jobs,
+        closing: closing.clone(),
+        pending: Pending::Nothing,
+        erase_at: None,
+        pages: 0,
+    };
     (Inbox { jobs: sender, closing }, tokio::spawn(writer.run()))
 }
 
@@ -78,6 +84,8 @@ struct Writer {
     jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
     pending: Pending,
+    /// When an erasure that was held up is tried again, however busy the writer is.
+    erase_at: Option<Instant>,
     /// Pages written since the last checkpoint, roughly.
     pages: usize,
 }
@@ -94,6 +102,7 @@ enum Pending {
 struct Committed {
     answers: Vec<Result<Outcome>>,
     traces: Vec<Version>,
+    deleted_stores: bool,
     pages: usize,
 }
 
@@ -120,20 +129,16 @@ impl Writer {
         loop {
             tokio::select! {
                 biased;
-                job = self.jobs.recv() => return job,
-                () = self.closing.cancelled(), if !self.jobs.is_closed() => self.jobs.close(),
-                () = tokio::time::sleep(ERASE_AGAIN), if self.has_pending() => {
+                () = until(self.erase_at) => {
                     let writer = Arc::clone(&self.shared.writer);
                     if let Err(error) = self.erase(&mut *writer.lock().await).await {
                         tracing::warn!(%error, "an erasure is still pending");
                     }
                 }
+                job = self.jobs.recv() => return job,
+                () = self.closing.cancelled(), if !self.jobs.is_closed() => self.jobs.close(),
             }
         }
-    }
-
-    fn has_pending(&self) -> bool {
-        !matches!(self.pending, Pending::Nothing)
     }
 
     /// What another process holds up is tried again later.
@@ -238,6 +243,9 @@ impl Writer {
         };
         metrics::histogram!("memstored_commit_seconds").record(begun.elapsed().as_secs_f64());
         self.pages += committed.pages;
+        if committed.deleted_stores {
+            self.shared.deleted.notify_one();
+        }
         for version in &committed.traces {
             self.pending.add(version);
         }
@@ -250,8 +258,10 @@ impl Writer {
             Pending::Known(traces) => Some(traces),
             Pending::Unknown => None,
         };
+        self.erase_at = Some(Instant::now() + ERASE_AGAIN);
         self.shared.check()?;
         self.shared.erase(connection, traces).await?;
+        self.erase_at = None;
         self.pending = Pending::Nothing;
         self.pages = 0;
         Ok(())
@@ -297,6 +307,7 @@ async fn transact(
     let limits = &shared.limits;
     let mut answers: Vec<Option<Result<Outcome>>> = commands.iter().map(|_| None).collect();
     let mut traces = Vec::new();
+    let mut deleted_stores = false;
     let mut pages = 0;
     dialect::begin(connection).await?;
     loop {
@@ -317,10 +328,24 @@ async fn transact(
             batch::store(connection, &writes).await?;
         }
         pages += writes.versions.iter().map(pages_of).sum::<usize>() + writes.stores.len();
+        deleted_stores |= writes.stores.iter().any(|(_, deleted_at)| deleted_at.is_some());
         traces.extend(writes.erased);
     }
     dialect::commit(connection).await?;
-    Ok(Committed { answers: answers.into_iter().flatten().collect(), traces, pages })
+    Ok(Committed {
+        answers: answers.into_iter().flatten().collect(),
+        traces,
+        deleted_stores,
+        pages,
+    })
+}
+
+/// Waits for a moment that may never come.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The row's own pages, and those of the trees that point to it.

@@ -2,7 +2,8 @@
 
 use super::content::{Content, Sha256};
 use super::id::{MemoryId, StoreId, VersionId};
-use super::path::MemoryPath;
+use super::page::Paging;
+use super::path::{MemoryPath, PathPrefix};
 use super::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,4 +44,14 @@ impl Listed {
 pub enum View {
     Basic,
     Full,
+}
+
+/// Which memories a listing asks for.
+#[derive(Clone, Debug)]
+pub struct MemoryQuery {
+    pub prefix: PathPrefix,
+    /// Rolls deeper memories up into their immediate sub-directory.
+    pub depth_one: bool,
+    pub view: View,
+    pub paging: Paging,
 }

@@ -1,8 +1,9 @@
 //! Request bodies: JSON, whatever the content type says, with every refusal in our own words.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -14,7 +15,9 @@ use crate::wire::shape::Object;
 
 /// How much of a body that is too large is read before it is refused, so that a client still
 /// sending gets the answer instead of a broken connection.
-const DISCARDED: usize = 33_554_432;
+const DISCARDED: usize = 2 * 33_554_432;
+/// How long such a body may pause before the refusal is sent.
+const DISCARD_PAUSE: Duration = Duration::from_millis(500);
 
 /// A request body, read as JSON into `T`.
 pub struct Json<T>(pub T);
@@ -24,7 +27,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<Http>> for Json<T> {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
         check_headers(request.headers())?;
-        let bytes = read(request.into_body(), http).await?;
+        let declared = request.headers().get(header::CONTENT_LENGTH);
+        let declared = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|length: usize| length > http.settings.body_limit)
+            && request.headers().contains_key(header::EXPECT)
+        {
+            return Err(Error::TooLarge { limit: http.settings.body_limit }.into());
+        }
+        let bytes = read(request.into_body(), declared, http).await?;
         Ok(Self(parse(&bytes)?))
     }
 }
@@ -57,26 +67,38 @@ fn check_headers(headers: &HeaderMap) -> Result<()> {
     }
 }
 
-async fn read(mut body: Body, http: &Http) -> Result<Vec<u8>> {
+async fn read(mut body: Body, declared: Option<usize>, http: &Http) -> Result<Vec<u8>> {
     let limit = http.settings.body_limit;
     let patience = http.settings.timeouts.body;
     let mut bytes = Vec::new();
-    let mut length = 0;
+    if declared.is_some_and(|length| length > limit) {
+        return Err(refuse(body, limit).await);
+    }
     loop {
         let frame = tokio::time::timeout(patience, body.frame()).await;
-        let Some(frame) = frame.map_err(|_| stalled(patience.as_secs()))? else { break };
+        let Some(frame) = frame.map_err(|_| stalled(patience.as_secs()))? else {
+            return Ok(bytes);
+        };
         let frame = frame.map_err(|error| Error::Invalid(format!("request body: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        length += data.len();
-        if length <= limit {
+        if let Ok(data) = frame.into_data() {
             bytes.extend_from_slice(&data);
-        } else if length > limit.saturating_add(DISCARDED) {
-            break;
-        } else {
-            bytes = Vec::new();
+        }
+        if bytes.len() > limit {
+            drop(bytes);
+            return Err(refuse(body, limit).await);
         }
     }
-    if length > limit { Err(Error::TooLarge { limit }) } else { Ok(bytes) }
+}
+
+/// Reads on for a while what will be refused, as long as it comes.
+async fn refuse(mut body: Body, limit: usize) -> Error {
+    let mut discarded = 0;
+    while discarded <= DISCARDED
+        && let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await
+    {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Error::TooLarge { limit }
 }
 
 fn stalled(seconds: u64) -> Error {

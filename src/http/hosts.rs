@@ -1,6 +1,8 @@
 //! Host and Origin checks against DNS rebinding: a web page must not reach a server on the
 //! developer's own machine by a name that points there.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::extract::Request;
 use axum::http::header;
 use axum::http::uri::Authority;
@@ -13,10 +15,11 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub struct Hosts(Option<Vec<String>>);
 
 impl Hosts {
-    /// On loopback and under `--dev` the loopback names and the allowed ones; elsewhere the allowed
-    /// ones, or any where none is given.
-    pub fn new(allowed: &[String], local: bool) -> Self {
-        let loopback = LOOPBACK.iter().map(|&name| name.to_owned()).filter(|_| local);
+    /// On the loopback address `listen` its names and the allowed ones; elsewhere the allowed ones,
+    /// or any where none is given.
+    pub fn new(allowed: &[String], listen: Option<IpAddr>) -> Self {
+        let own = listen.map(|ip| host_of(&SocketAddr::new(ip, 0).to_string()));
+        let loopback = listen.iter().flat_map(|_| LOOPBACK).map(str::to_owned).chain(own);
         let allowed = allowed.iter().map(|name| host_of(name)).filter(|name| !name.is_empty());
         let names: Vec<_> = loopback.chain(allowed).collect();
         Self((!names.is_empty()).then_some(names))
@@ -77,6 +80,8 @@ mod tests {
     #[rstest]
     #[case(Some("localhost:8780"), None, true)]
     #[case(Some("127.0.0.1"), None, true)]
+    #[case(Some("127.0.0.2:8780"), None, true)]
+    #[case(Some("127.0.0.3"), None, false)]
     #[case(Some("[::1]:8780"), None, true)]
     #[case(Some("LocalHost"), Some("http://localhost:3000"), true)]
     #[case(Some("evil.example"), None, false)]
@@ -90,7 +95,7 @@ mod tests {
         #[case] origin: Option<&str>,
         #[case] answered: bool,
     ) {
-        let hosts = Hosts::new(&["memory.internal".into()], true);
+        let hosts = Hosts::new(&["memory.internal".into()], Some([127, 0, 0, 2].into()));
 
         assert_eq!(hosts.check(&request(host, origin, "/v1")).is_ok(), answered);
         assert!(hosts.check(&request(host, origin, "/health")).is_ok());
@@ -100,7 +105,7 @@ mod tests {
     fn elsewhere_names_are_checked_where_any_are_given() {
         let request = request(Some("127.0.0.1"), None, "/v1");
 
-        assert!(Hosts::new(&[], false).check(&request).is_ok());
-        assert!(Hosts::new(&["memory.internal:443".into()], false).check(&request).is_err());
+        assert!(Hosts::new(&[], None).check(&request).is_ok());
+        assert!(Hosts::new(&["memory.internal:443".into()], None).check(&request).is_err());
     }
 }

@@ -34,7 +34,7 @@ use crate::domain::Error;
 const HEAD_BYTES: usize = 16_384;
 const BUFFER_BYTES: usize = 65_536;
 /// How long requests under way are waited for at the end.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(8);
 /// How long a refused accept (no file descriptors left, say) is waited out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -215,6 +215,10 @@ impl AsyncRead for Socket {
             self.time(BUSY);
             ready!(self.poll_timer(cx));
         }
+        if phase == HEAD {
+            // hyper would only close; whether the client still reads is its own affair.
+            let _ = self.stream.try_write(&refusal(StatusCode::REQUEST_TIMEOUT, &self.http));
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -226,7 +230,7 @@ impl AsyncWrite for Socket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.refusal.is_none()
-            && self.phase.get() == HEAD
+            && self.phase.get() != BUSY
             && let Some(status) = hypers_refusal(buf)
         {
             self.refusal = Some(refusal(status, &self.http));
@@ -252,26 +256,35 @@ fn hypers_refusal(bytes: &[u8]) -> Option<StatusCode> {
     let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let status = StatusCode::from_bytes(status).ok().filter(StatusCode::is_client_error)?;
     let head = std::str::from_utf8(bytes).ok()?.to_ascii_lowercase();
-    let own = head.ends_with("\r\n\r\n") && head.contains("\r\ncontent-length: 0\r\n");
-    own.then_some(status)
+    let empty = head.ends_with("\r\n\r\n") && head.contains("\r\ncontent-length: 0\r\n");
+    (empty && !head.contains("\r\nrequest-id:")).then_some(status)
 }
 
 fn refusal(status: StatusCode, http: &Http) -> Vec<u8> {
     let reason = status.canonical_reason().unwrap_or("Bad Request");
     let error = Error::Invalid(match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-            format!("the request's head must be at most {HEAD_BYTES} bytes")
+            format!("the request's head must be at most {HEAD_BYTES} bytes and 100 fields")
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            let seconds = http.settings.timeouts.head.as_secs();
+            format!("the request's head was not complete within {seconds} seconds")
         }
         _ => format!("the request is not valid HTTP/1.1: {reason}"),
     });
     let request = http.app.new_request();
-    let body = envelope("invalid_request_error", &error, &request);
+    let kind = match status {
+        StatusCode::REQUEST_TIMEOUT => "timeout_error",
+        _ => "invalid_request_error",
+    };
+    let body = envelope(kind, &error, &request);
     tracing::info!(request_id = %request, status = status.as_u16(), "refused a head");
     let mut answer = format!(
         "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\nrequest-id: {request}\r\n\r\n",
+         connection: close\r\nrequest-id: {request}\r\nanthropic-organization-id: {}\r\n\r\n",
         status.as_u16(),
-        body.len()
+        body.len(),
+        http.app.organization()
     )
     .into_bytes();
     answer.extend(body);

@@ -203,7 +203,8 @@ fn exit_codes_tell_what_went_wrong() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["key", "revoke", &unknown], 3, "not found"),
         (&["key", "revoke", "nonsense"], 3, "not found"),
-        (&["key", "create", "--scope", "root"], 1, "scopes must be of"),
+        (&["key", "create", "--scope", "root"], 2, "possible values"),
+        (&["key", "list", "--database-url", "sqlite::memory:"], 2, "--url"),
         (&["key", "create", "--expires", "soon"], 1, "RFC 3339"),
         (&["key", "list", "--url", &url, "--database-url", "sqlite:x"], 2, "not both"),
         (&["key", "list", "--url", &url], 2, "admin scope"),

@@ -230,6 +230,33 @@ async fn a_reader_that_holds_the_log_makes_it_503_until_it_is_gone() {
     assert_eq!(pending, 0);
 }
 
+/// Writers that never pause must not put the second attempt off.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_was_held_up_is_finished_while_others_write() {
+    use sqlx::{ConnectOptions, Connection};
+
+    let (folder, server) = on_disk().await;
+    let store = server.store().await;
+    let made = server.memory(&store, "/secret-path", "secret content of mine").await;
+    server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+    let other = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("db"));
+    let mut other = other.connect().await.unwrap();
+    let mut reading = other.begin().await.unwrap();
+    sqlx::query("select count(*) from versions").fetch_all(&mut *reading).await.unwrap();
+    let version = text(&made, "memory_version_id");
+    let redact = format!("{store}/memory_versions/{version}/redact");
+    server.call("POST", &redact, None).await.refused(503);
+    reading.rollback().await.unwrap();
+
+    let begun = std::time::Instant::now();
+    let mut number = 0;
+    while !found(folder.path(), b"secret content of mine").is_empty() {
+        assert!(begun.elapsed().as_secs() < 10, "the second attempt never came");
+        number += 1;
+        server.memory(&store, &format!("/busy/{number}"), "x").await;
+    }
+}
+
 /// As if the process had been killed between the commit and the truncation.
 #[tokio::test]
 async fn the_next_start_finishes_an_erasure_that_was_cut_short() {

@@ -62,7 +62,8 @@ async fn half_a_head_is_closed_in_time() {
 
     let answer = exchange(&socket.address, "GET /health HTTP/1.1\r\nhost: loc").await;
 
-    assert_eq!(answer, "");
+    let (status, body) = parse(&answer).unwrap();
+    assert_eq!((status, &body["error"]["type"]), (408, &Value::from("timeout_error")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +141,7 @@ async fn the_limit_of_a_head_is_exact() {
     let (over, body) = parse(&exchange(&socket.address, head_of(16_385)).await).unwrap();
 
     assert_eq!((fits, over), (200, 431));
-    assert_eq!(body["error"]["message"], "the request's head must be at most 16384 bytes");
+    assert_eq!(body["error"]["message"], "the request's head must be at most 16384 bytes and 100 fields");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +156,35 @@ async fn pipelined_requests_are_answered_in_order() {
     let statuses: Vec<_> =
         answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
     assert_eq!(statuses, ["200", "404", "200"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_head_behind_a_good_one_gets_the_envelope_too() {
+    let socket = listen(Timeouts::default()).await;
+    let good = request(&socket.address, KEY, "GET", "/health", None, "keep-alive");
+
+    let answer = exchange(&socket.address, [good, b"BAD\x01 x\r\n\r\n".to_vec()].concat()).await;
+
+    let (_, second) = answer[9..].split_once("HTTP/1.1 ").unwrap();
+    let (status, body) = parse(&format!("HTTP/1.1 {second}")).unwrap();
+    assert_eq!((status, &body["error"]["type"]), (400, &Value::from("invalid_request_error")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_declared_too_large_is_refused_before_it_is_sent() {
+    let socket = listen(Timeouts::default()).await;
+    let head = |more: &str| {
+        format!(
+            "POST /v1/memory_stores HTTP/1.1\r\nhost: localhost\r\nx-api-key: {KEY}\r\n\
+             anthropic-beta: agent-memory-2026-07-22\r\nconnection: close\r\n\
+             content-length: 33554433\r\n{more}\r\n"
+        )
+    };
+
+    for more in ["", "expect: 100-continue\r\n"] {
+        let answer = exchange(&socket.address, head(more)).await;
+        assert_eq!(parse(&answer).map(|answer| answer.0), Some(413), "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,27 @@ async fn history_is_deleted_only_with_its_store() {
 }
 
 #[tokio::test]
+async fn history_is_not_replaced_either() {
+    let (_folder, _server, mut direct, _) = filled().await;
+
+    for (sql, refused) in [
+        (
+            "insert or replace into versions select id, store_id, memory_id, operation, '/forged', \
+             content, size, sha256, created_at, created_by, null, null from versions limit 1",
+            "a version is immutable: it can only be redacted, once",
+        ),
+        (
+            "insert or replace into journal select ledger, seq, at, kind, 'forged', actor, \
+             credential, request, reason from journal limit 1",
+            "the journal is append-only",
+        ),
+        ("insert or replace into stores select * from stores limit 1", "a store is not replaced"),
+    ] {
+        assert_eq!(refusal(&mut direct, sql).await, refused);
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_store_is_erased_and_its_journal_stays() {
     let (_folder, server, mut direct, store) = filled().await;
     server.delete(&store).await.ok();

@@ -25,8 +25,8 @@ pub struct Spot {
 #[derive(Debug, Default)]
 pub struct Needs {
     pub stores: BTreeSet<StoreId>,
-    /// Whose stores have to be counted.
-    pub counts: BTreeSet<WorkspaceId>,
+    /// Those that get a new store.
+    pub workspaces: BTreeSet<WorkspaceId>,
     pub memories: BTreeSet<MemoryId>,
     /// Those of `memories` whose content goes into the new version unchanged.
     pub contents: BTreeSet<MemoryId>,
@@ -48,7 +48,7 @@ impl Needs {
         self.spots.extend(spot(command));
         let store = match &command.change {
             Change::CreateStore { .. } => {
-                self.counts.insert(command.workspace.clone());
+                self.workspaces.insert(command.workspace.clone());
                 return;
             }
             Change::UpdateStore { store, .. }
@@ -103,7 +103,7 @@ pub struct Overlay {
     stores: HashMap<StoreId, Store>,
     memories: HashMap<MemoryId, Memory>,
     versions: HashMap<VersionId, Version>,
-    counts: HashMap<WorkspaceId, u64>,
+    workspaces: HashMap<WorkspaceId, u64>,
     occupied: BTreeMap<(StoreId, MemoryPath), MemoryId>,
     freed: Vec<(StoreId, MemoryPath)>,
     changed_stores: BTreeSet<StoreId>,
@@ -117,8 +117,9 @@ impl Overlay {
         self.stores.insert(store.id.clone(), store);
     }
 
-    pub fn know_count(&mut self, workspace: WorkspaceId, stores: u64) {
-        self.counts.insert(workspace, stores);
+    /// Takes a workspace that is not deleted, with the number of its stores where there is a cap.
+    pub fn know_workspace(&mut self, workspace: WorkspaceId, stores: u64) {
+        self.workspaces.insert(workspace, stores);
     }
 
     pub fn know_memory(&mut self, memory: Memory) {
@@ -170,8 +171,11 @@ impl Overlay {
         self.memories.get(&version.memory).is_some_and(|memory| memory.head == version.id)
     }
 
-    pub(super) fn count(&self, workspace: &WorkspaceId) -> u64 {
-        self.counts.get(workspace).copied().unwrap_or(0)
+    /// How many stores the caller's workspace has. It may have been deleted since the credential
+    /// was checked.
+    pub(super) fn stores_of(&self, workspace: &WorkspaceId) -> Result<u64> {
+        let revoked = || Error::Unauthenticated("this API key has been revoked".into());
+        self.workspaces.get(workspace).copied().ok_or_else(revoked)
     }
 
     pub(super) fn was_freed(&self, spot: &Spot) -> bool {
@@ -229,7 +233,7 @@ impl Overlay {
     }
 
     pub(super) fn add_store(&mut self, store: Store) {
-        *self.counts.entry(store.workspace.clone()).or_default() += 1;
+        *self.workspaces.entry(store.workspace.clone()).or_default() += 1;
         self.know_store(store);
     }
 

@@ -15,7 +15,8 @@ pub fn create(
     id: &StoreId,
     new: &NewStore,
 ) -> Result<Outcome> {
-    if limits.stores_per_workspace.is_some_and(|cap| overlay.count(&command.workspace) >= cap) {
+    let stores = overlay.stores_of(&command.workspace)?;
+    if limits.stores_per_workspace.is_some_and(|cap| stores >= cap) {
         return Err(Error::invalid(format!(
             "this workspace has reached its limit of {} memory stores",
             limits.stores_per_workspace.unwrap_or_default()

@@ -78,7 +78,7 @@ impl Server {
             app: Arc::clone(&app),
             settings: http::Settings {
                 lenient_headers: setup.lenient_headers,
-                hosts: Hosts::new(&[], false),
+                hosts: Hosts::new(&[], None),
                 body_limit: setup.body_limit,
                 rate: setup.rate,
                 timeouts: setup.timeouts,
