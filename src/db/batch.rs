@@ -163,38 +163,44 @@ async fn load_workspaces(
     Ok(())
 }
 
-/// Writes a round. Stores come first, since all else refers to them.
+/// Writes a round. Stores come first, since all else refers to them. All statements go to the
+/// database's thread as one script: the way there costs more than most of them.
 pub async fn store(connection: &mut SqliteConnection, writes: &Writes) -> sqlx::Result<()> {
+    let mut sql = Sql::new("");
     for rows in writes.stores.chunks(CHUNK) {
-        put_stores(rows).build().execute(&mut *connection).await?;
+        put_stores(&mut sql, rows);
     }
     for rows in writes.versions.chunks(CHUNK) {
-        insert_versions(rows).build().execute(&mut *connection).await?;
+        insert_versions(&mut sql, rows);
     }
     for ids in chunks(writes.removed.iter().map(MemoryId::as_str)) {
-        let mut sql = Sql::new("delete from memories where id in ");
+        sql.push("delete from memories where id in ");
         list(&mut sql, &ids);
-        sql.build().execute(&mut *connection).await?;
+        sql.push("; ");
     }
     for rows in writes.memories.chunks(CHUNK) {
-        put_memories(rows).build().execute(&mut *connection).await?;
+        put_memories(&mut sql, rows);
     }
     for version in &writes.redacted {
-        redact(connection, version).await?;
+        redact(&mut sql, version);
     }
-    journal(connection, &writes.journal).await
+    for rows in writes.journal.chunks(CHUNK) {
+        insert_entries(&mut sql, rows);
+    }
+    sql.build().execute(connection).await.map(drop)
 }
 
 /// Appends entries to their journals.
 pub async fn journal(connection: &mut SqliteConnection, entries: &[Entry]) -> sqlx::Result<()> {
+    let mut sql = Sql::new("");
     for rows in entries.chunks(CHUNK) {
-        insert_entries(rows).build().execute(&mut *connection).await?;
+        insert_entries(&mut sql, rows);
     }
-    Ok(())
+    sql.build().execute(connection).await.map(drop)
 }
 
-fn put_stores(stores: &[(Store, Option<Timestamp>)]) -> Sql {
-    let mut sql = Sql::new(
+fn put_stores(sql: &mut Sql, stores: &[(Store, Option<Timestamp>)]) {
+    sql.push(
         "insert into stores (id, workspace_id, name, description, metadata, created_at, \
          updated_at, archived_at, deleted_at, memories, last_seq, last_at) ",
     );
@@ -215,11 +221,11 @@ fn put_stores(stores: &[(Store, Option<Timestamp>)]) -> Sql {
          deleted_at = excluded.deleted_at, memories = excluded.memories, \
          last_seq = excluded.last_seq, last_at = excluded.last_at",
     );
-    sql
+    sql.push("; ");
 }
 
-fn insert_versions(versions: &[Version]) -> Sql {
-    let mut sql = Sql::new(
+fn insert_versions(sql: &mut Sql, versions: &[Version]) {
+    sql.push(
         "insert into versions (id, store_id, memory_id, operation, path, content, size, sha256, \
          created_at, created_by) ",
     );
@@ -232,11 +238,11 @@ fn insert_versions(versions: &[Version]) -> Sql {
         row.push_bind(version.digest.map(|digest| digest.sha256.as_bytes().to_vec()));
         row.push_bind(version.created_at.micros()).push_bind(version.created_by.id());
     });
-    sql
+    sql.push("; ");
 }
 
-fn put_memories(memories: &[Memory]) -> Sql {
-    let mut sql = Sql::new(
+fn put_memories(sql: &mut Sql, memories: &[Memory]) {
+    sql.push(
         "insert into memories (id, store_id, path, head_version_id, size, sha256, created_at, \
          updated_at) ",
     );
@@ -251,32 +257,25 @@ fn put_memories(memories: &[Memory]) -> Sql {
          head_version_id = excluded.head_version_id, size = excluded.size, \
          sha256 = excluded.sha256, updated_at = excluded.updated_at",
     );
-    sql
+    sql.push("; ");
 }
 
 /// Empties the version and notes that its bytes have yet to be erased.
-async fn redact(connection: &mut SqliteConnection, version: &Version) -> sqlx::Result<()> {
-    let Some(redaction) = &version.redaction else { return Ok(()) };
-    sqlx::query(
+fn redact(sql: &mut Sql, version: &Version) {
+    let Some(redaction) = &version.redaction else { return };
+    sql.push(
         "update versions set path = null, content = null, size = null, sha256 = null, \
-         redacted_at = $1, redacted_by = $2 where id = $3",
-    )
-    .bind(redaction.at.micros())
-    .bind(redaction.by.id())
-    .bind(version.id.as_str())
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("insert into pending_erasures (version_id) values ($1)")
-        .bind(version.id.as_str())
-        .execute(connection)
-        .await
-        .map(drop)
+         redacted_at = ",
+    );
+    sql.push_bind(redaction.at.micros()).push(", redacted_by = ");
+    sql.push_bind(redaction.by.id().to_owned()).push(" where id = ");
+    sql.push_bind(version.id.as_str().to_owned());
+    sql.push("; insert into pending_erasures (version_id) values (");
+    sql.push_bind(version.id.as_str().to_owned()).push("); ");
 }
 
-fn insert_entries(entries: &[Entry]) -> Sql {
-    let mut sql = Sql::new(
-        "insert into journal (ledger, seq, at, kind, subject, actor, credential, request) ",
-    );
+fn insert_entries(sql: &mut Sql, entries: &[Entry]) {
+    sql.push("insert into journal (ledger, seq, at, kind, subject, actor, credential, request) ");
     sql.push_values(entries, |mut row, entry| {
         row.push_bind(entry.ledger.as_str()).push_bind(entry.seq).push_bind(entry.at.micros());
         row.push_bind(entry.kind.as_str()).push_bind(entry.subject.as_str());
@@ -284,7 +283,7 @@ fn insert_entries(entries: &[Entry]) -> Sql {
         row.push_bind(entry.by.credential.as_ref().map(|key| key.as_str().to_owned()));
         row.push_bind(entry.by.request.as_str());
     });
-    sql
+    sql.push("; ");
 }
 
 fn list(sql: &mut Sql, ids: &[&str]) {

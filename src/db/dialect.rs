@@ -18,8 +18,8 @@ use crate::domain::{Error, Result};
 
 const READERS: u32 = 4;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// Distinct statements of the writer: the row counts of its multi-row inserts make up most.
-const WRITER_STATEMENTS: usize = 300;
+/// Distinct scripts of the writer that are kept prepared: the row counts of inserts tell them apart.
+const WRITER_STATEMENTS: usize = 128;
 
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;

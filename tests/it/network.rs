@@ -141,7 +141,10 @@ async fn the_limit_of_a_head_is_exact() {
     let (over, body) = parse(&exchange(&socket.address, head_of(16_385)).await).unwrap();
 
     assert_eq!((fits, over), (200, 431));
-    assert_eq!(body["error"]["message"], "the request's head must be at most 16384 bytes and 100 fields");
+    assert_eq!(
+        body["error"]["message"],
+        "the request's head must be at most 16384 bytes and 100 fields"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
