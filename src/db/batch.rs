@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use sqlx::query_builder::{QueryBuilder, Separated};
 use sqlx::{Row, Sqlite, SqliteConnection};
 
+use super::dialect;
 use super::rows::{self, memory_columns, version_columns};
 use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
 use crate::domain::journal::Entry;
@@ -21,15 +22,20 @@ const CHUNK: usize = 32;
 
 type Sql = QueryBuilder<Sqlite>;
 
-/// Reads what is needed into a fresh overlay.
+/// Reads what is needed into a fresh overlay, within the transaction or, at `first`, beginning it.
 pub async fn load(
     connection: &mut SqliteConnection,
     mut needs: Needs,
     count_stores: bool,
+    first: bool,
 ) -> sqlx::Result<Overlay> {
     let mut overlay = Overlay::default();
+    let with_stores = first && needs.versions.is_empty() && !needs.stores.is_empty();
+    if first && !with_stores {
+        dialect::begin(connection).await?;
+    }
     load_versions(connection, &mut needs, &mut overlay).await?;
-    load_stores(connection, &needs, &mut overlay).await?;
+    load_stores(connection, &needs, with_stores, &mut overlay).await?;
     load_memories(connection, &needs, &mut overlay).await?;
     load_spots(connection, &needs.spots, &mut overlay).await?;
     load_workspaces(connection, &needs, count_stores, &mut overlay).await?;
@@ -39,11 +45,14 @@ pub async fn load(
 async fn load_stores(
     connection: &mut SqliteConnection,
     needs: &Needs,
+    mut begin: bool,
     overlay: &mut Overlay,
 ) -> sqlx::Result<()> {
     for ids in chunks(needs.stores.iter().map(StoreId::as_str)) {
-        let mut sql = Sql::new("select ");
-        sql.push(rows::STORE).push(" from stores where deleted_at is null and id in ");
+        let mut sql = Sql::new(if std::mem::take(&mut begin) { dialect::BEGIN } else { "" });
+        sql.push("select ")
+            .push(rows::STORE)
+            .push(" from stores where deleted_at is null and id in ");
         list(&mut sql, &ids);
         for row in sql.build().fetch_all(&mut *connection).await? {
             overlay.know_store(rows::store(&row)?);
@@ -164,8 +173,13 @@ async fn load_workspaces(
 }
 
 /// Writes a round. Stores come first, since all else refers to them. All statements go to the
-/// database's thread as one script: the way there costs more than most of them.
-pub async fn store(connection: &mut SqliteConnection, writes: &Writes) -> sqlx::Result<()> {
+/// database's thread as one script, the commit with the `last`: the way there costs more than most
+/// of them.
+pub async fn store(
+    connection: &mut SqliteConnection,
+    writes: &Writes,
+    last: bool,
+) -> sqlx::Result<()> {
     let mut sql = Sql::new("");
     for rows in writes.stores.chunks(CHUNK) {
         put_stores(&mut sql, rows);
@@ -186,6 +200,9 @@ pub async fn store(connection: &mut SqliteConnection, writes: &Writes) -> sqlx::
     }
     for rows in writes.journal.chunks(CHUNK) {
         insert_entries(&mut sql, rows);
+    }
+    if last {
+        sql.push("commit");
     }
     sql.build().execute(connection).await.map(drop)
 }

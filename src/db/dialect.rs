@@ -138,9 +138,12 @@ fn cant_open(location: &Location, error: impl std::fmt::Display) -> Error {
     Error::Unavailable { reason: format!("can't open {location}: {error}"), retry: false }
 }
 
-/// Begins a transaction that may write, waiting for another process where there is one.
+/// Begins a transaction that may write, waiting for another process where there is one; what
+/// follows may stand in the same script.
+pub const BEGIN: &str = "begin immediate; ";
+
 pub async fn begin(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    sqlx::query("begin immediate").execute(connection).await.map(drop)
+    sqlx::query(BEGIN).execute(connection).await.map(drop)
 }
 
 pub async fn commit(connection: &mut SqliteConnection) -> sqlx::Result<()> {

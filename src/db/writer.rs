@@ -309,29 +309,32 @@ async fn transact(
     let mut traces = Vec::new();
     let mut deleted_stores = false;
     let mut pages = 0;
-    dialect::begin(connection).await?;
+    let mut first = true;
     loop {
         let open: Vec<_> = (0..commands.len()).filter(|at| answers[*at].is_none()).collect();
-        if open.is_empty() {
-            break;
-        }
         let needs = Needs::of(open.iter().map(|at| &commands[*at]));
-        let mut overlay =
-            batch::load(connection, needs, limits.stores_per_workspace.is_some()).await?;
+        let count_stores = limits.stores_per_workspace.is_some();
+        let mut overlay = batch::load(connection, needs, count_stores, first).await?;
+        first = false;
         for at in open {
             if let Step::Done(answer) = plan(&mut overlay, &commands[at], limits) {
                 answers[at] = Some(*answer);
             }
         }
         let writes = overlay.finish();
-        if !writes.is_empty() {
-            batch::store(connection, &writes).await?;
-        }
         pages += writes.versions.iter().map(pages_of).sum::<usize>() + writes.stores.len();
         deleted_stores |= writes.stores.iter().any(|(_, deleted_at)| deleted_at.is_some());
+        let last = answers.iter().all(Option::is_some);
+        match (writes.is_empty(), last) {
+            (false, last) => batch::store(connection, &writes, last).await?,
+            (true, true) => dialect::commit(connection).await?,
+            (true, false) => {}
+        }
         traces.extend(writes.erased);
+        if last {
+            break;
+        }
     }
-    dialect::commit(connection).await?;
     Ok(Committed {
         answers: answers.into_iter().flatten().collect(),
         traces,
