@@ -48,7 +48,7 @@ pub struct Serve {
 
     /// Host name that requests may use; may be repeated
     ///
-    /// On a loopback address and with --dev, localhost, 127.0.0.1 and [::1] are always allowed and
+    /// On a loopback address and with --dev, localhost, 127.0.0.1 and ::1 are always allowed and
     /// others must be named; elsewhere any is allowed until one is named.
     #[arg(long, env = "MEMSTORED_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<String>,

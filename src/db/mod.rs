@@ -1,6 +1,6 @@
 //! SQL and rows, no rules.
 //!
-//! Reads take a [`Reader`]; changes go as commands to the one writer ([`writer`]), which answers
+//! Reads take a [`Reader`]; changes go as commands to the one writer (`writer`), which answers
 //! after the commit that holds them. What one database does differently stands in [`dialect`].
 
 mod admin;

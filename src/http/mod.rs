@@ -1,7 +1,7 @@
 //! The HTTP door: extracts, calls one function of [`crate::app`], wraps what comes back.
 //!
 //! The edge owns its errors: no rejection of a framework reaches a client, everything is the
-//! contract's envelope, written in one place ([`edge`]) so that header and body name one request.
+//! contract's envelope, written in one place (`edge`) so that header and body name one request.
 
 mod api_keys;
 mod auth;
