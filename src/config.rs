@@ -1,7 +1,7 @@
 //! Every setting, once: flag, environment variable, help and default.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -25,8 +25,13 @@ pub struct Serve {
     )]
     pub listen: SocketAddr,
 
-    /// Database: sqlite:PATH (made where missing), or sqlite::memory: (private, gone at exit)
+    /// Database: sqlite:PATH (made where missing), sqlite::memory: (private, gone at exit), or
+    /// postgres://USER@HOST:PORT/DATABASE
+    ///
+    /// A password is better given as PGPASSWORD or in ~/.pgpass than in a flag, which other users of
+    /// the machine can read.
     #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
+    #[arg(hide_env_values = true)]
     pub database_url: Location,
 
     /// API key of any form that is valid while configured, with all scopes in the first workspace
@@ -104,6 +109,15 @@ pub struct LimitFlags {
     /// Connections at one time; more wait to be accepted
     #[arg(long, env = "MEMSTORED_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
     pub max_connections: usize,
+
+    /// Connections to Postgres at one time; requests that find none free wait
+    #[arg(
+        long,
+        env = "MEMSTORED_MAX_DATABASE_CONNECTIONS",
+        value_name = "N",
+        default_value = "16"
+    )]
+    pub max_database_connections: NonZeroUsize,
 
     /// Requests a minute for one API key; no limit where not given
     #[arg(long, env = "MEMSTORED_RATE_LIMIT", value_name = "N")]

@@ -13,6 +13,7 @@ use crate::domain::id::{ApiKeyId, RequestId, ServiceAccountId, UserId, Workspace
 use crate::domain::journal::Attribution;
 use crate::domain::key::{ApiKey, KeyHash, NewKey, Origin, PrincipalKind};
 use crate::domain::page::{Page, Paging};
+use crate::domain::time::Timestamp;
 use crate::domain::workspace::Workspace;
 use crate::domain::{Error, Result, text};
 use secrecy::ExposeSecret;
@@ -101,8 +102,10 @@ impl App {
         let now = self.clock.now();
         let new = request.new.checked(now)?;
         let home = authority.home.clone().unwrap_or_else(|| self.first_workspace().clone());
-        let secret = self.new_secret();
-        let hash = KeyHash::of(secret.expose_secret());
+        let (mut key, secret) = self.minted(request.workspace.unwrap_or(home), now);
+        key.name = new.name;
+        key.scopes = new.scopes;
+        key.expires_at = new.expires_at;
         let principal = new.acts_as.map(|(kind, name)| {
             let prefix = match kind {
                 PrincipalKind::User => UserId::PREFIX,
@@ -110,20 +113,6 @@ impl App {
             };
             (kind, name, self.new_id(prefix))
         });
-        let key = ApiKey {
-            id: hash.key_id(),
-            workspace: request.workspace.unwrap_or(home),
-            name: new.name,
-            hash,
-            hint: secret::hint(&secret),
-            scopes: new.scopes,
-            origin: Origin::Minted,
-            actor: Actor::ApiKey(hash.key_id()),
-            actor_name: None,
-            created_at: now,
-            expires_at: new.expires_at,
-            revoked_at: None,
-        };
         match self.administer(authority, AdminCommand::CreateKey { key, principal }).await? {
             AdminOutcome::Key(key) => Ok((key, secret)),
             _ => Err(mismatched()),
@@ -135,11 +124,33 @@ impl App {
         if self.db.has_minted_keys().await? {
             return Ok(None);
         }
-        let new =
-            NewKey { name: "first".into(), scopes: Scopes::ALL, expires_at: None, acts_as: None };
         let operator = Authority::operator(self.new_request());
-        let made = self.create_key(operator, KeyRequest { workspace: None, new }).await?;
-        Ok(Some(made.1))
+        let (key, secret) = self.minted(self.first_workspace().clone(), self.clock.now());
+        match self.administer(operator, AdminCommand::CreateFirstKey(key)).await? {
+            AdminOutcome::Key(_) => Ok(Some(secret)),
+            _ => Ok(None),
+        }
+    }
+
+    /// A new key with all scopes, which acts as itself, and its secret.
+    fn minted(&self, workspace: WorkspaceId, at: Timestamp) -> (ApiKey, SecretString) {
+        let secret = self.new_secret();
+        let hash = KeyHash::of(secret.expose_secret());
+        let key = ApiKey {
+            id: hash.key_id(),
+            workspace,
+            name: "first".into(),
+            hash,
+            hint: secret::hint(&secret),
+            scopes: Scopes::ALL,
+            origin: Origin::Minted,
+            actor: Actor::ApiKey(hash.key_id()),
+            actor_name: None,
+            created_at: at,
+            expires_at: None,
+            revoked_at: None,
+        };
+        (key, secret)
     }
 
     /// Whether there is any key that a client could use.

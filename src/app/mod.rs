@@ -98,7 +98,7 @@ impl App {
         if let Some(reason) = self.db.broken() {
             return Some(reason.to_owned());
         }
-        self.db.read().await.err().map(|error| error.to_string())
+        self.db.ping().await.err().map(|error| error.to_string())
     }
 
     pub fn now(&self) -> Timestamp {

@@ -70,7 +70,10 @@ fn check_key(settings: &Serve) -> Done {
 
 async fn open(settings: &Serve) -> Result<App, Failure> {
     let app = Settings {
-        location: settings.database_url.clone(),
+        location: settings
+            .database_url
+            .clone()
+            .with_connections(settings.limits.max_database_connections.get()),
         durability: settings.durability,
         limits: settings.limits.domain(),
         api_key: settings.api_key.clone(),

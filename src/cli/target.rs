@@ -19,6 +19,7 @@ use crate::domain::limits::Limits;
 pub struct TargetFlags {
     /// Database to work on directly; the default where no server is named
     #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
+    #[arg(hide_env_values = true)]
     database_url: Location,
 
     /// Running server to work through
@@ -78,7 +79,7 @@ impl TargetFlags {
     }
 
     async fn database(&self, create: bool) -> Result<Target, Failure> {
-        if self.database_url == Location::Memory {
+        if matches!(self.database_url, Location::Memory) {
             return Err(Failure::Usage(
                 "an in-memory database is private to its server: name the server with --url".into(),
             ));

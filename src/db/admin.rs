@@ -1,8 +1,11 @@
 //! Changes of workspaces and keys: rare, so one transaction each.
 
-use sqlx::{Row, SqliteConnection};
-
-use super::{Shared, batch, dialect, keys, rows, workspaces};
+use super::commit::{self, Attempt, Failed};
+use super::connection::Connection;
+use super::script::Script;
+use super::shared::Shared;
+use super::sql::Sql;
+use super::{batch, keys, rows, workspaces};
 use crate::domain::id::{ApiKeyId, WorkspaceId};
 use crate::domain::journal::{Attribution, Entry, Kind};
 use crate::domain::key::{ApiKey, PrincipalKind};
@@ -30,6 +33,8 @@ pub enum AdminCommand {
         key: ApiKey,
         principal: Option<(PrincipalKind, String, String)>,
     },
+    /// Unless one was ever made here.
+    CreateFirstKey(ApiKey),
     RevokeKey(ApiKeyId),
     /// Keeps a key that is valid without being kept, and its workspace, so that IDs lead to names.
     Enroll {
@@ -64,30 +69,51 @@ impl From<Error> for Failure {
 }
 
 pub async fn run(shared: &Shared, admin: Admin) -> Result<AdminOutcome> {
-    let mut connection = shared.writer.lock().await;
-    shared.check()?;
-    let done = async {
-        dialect::begin(&mut connection).await?;
-        let outcome = Change { connection: &mut connection, admin: &admin }.apply().await?;
-        dialect::commit(&mut connection).await?;
-        Ok(outcome)
-    };
-    let outcome: Result<_, Failure> = done.await;
-    if outcome.is_ok() && matches!(admin.command, AdminCommand::DeleteWorkspace(_)) {
+    let outcome = commit::again(&mut Once { shared, admin: &admin }).await?;
+    if matches!(admin.command, AdminCommand::DeleteWorkspace(_)) {
         shared.deleted.notify_one();
     }
-    if outcome.is_err() {
-        dialect::roll_back(&mut connection).await;
+    Ok(outcome)
+}
+
+struct Once<'a> {
+    shared: &'a Shared,
+    admin: &'a Admin,
+}
+
+impl Attempt for Once<'_> {
+    type Done = AdminOutcome;
+
+    async fn attempt(&mut self) -> Result<AdminOutcome, Failed> {
+        let mut connection = self.shared.writing().await.map_err(Failed::Final)?;
+        self.shared.check().map_err(Failed::Final)?;
+        let done = async {
+            connection.begin().await?;
+            let outcome = Change { connection: &mut connection, admin: self.admin }.apply().await?;
+            connection.commit().await?;
+            Ok(outcome)
+        };
+        let done: Result<_, Failure> = done.await;
+        if done.is_err() {
+            connection.roll_back().await;
+        }
+        done.map_err(|failure| match failure {
+            Failure::Database(error) => commit::failed(self.shared, &connection, error),
+            Failure::Refused(error) => Failed::Final(error),
+        })
     }
-    outcome.map_err(|failure| match failure {
-        Failure::Database(error) => shared.failed(error),
-        Failure::Refused(error) => error,
-    })
 }
 
 struct Change<'a> {
-    connection: &'a mut SqliteConnection,
+    connection: &'a mut Connection,
     admin: &'a Admin,
+}
+
+/// Whose journal a change is entered in.
+#[derive(Clone, Copy)]
+enum Ledger {
+    Store,
+    Workspace,
 }
 
 impl Change<'_> {
@@ -98,6 +124,7 @@ impl Change<'_> {
             AdminCommand::CreateKey { key, principal } => {
                 self.create_key(key.clone(), principal.as_ref()).await
             }
+            AdminCommand::CreateFirstKey(key) => self.create_first_key(key).await,
             AdminCommand::RevokeKey(id) => self.revoke_key(id).await,
             AdminCommand::Enroll { workspace, key } => self.enroll(workspace.as_ref(), key).await,
         }
@@ -109,28 +136,25 @@ impl Change<'_> {
     }
 
     async fn insert_workspace(&mut self, new: &Workspace) -> Result<(), Failure> {
-        let inserted = sqlx::query(
+        let sql = Sql::new(
             "insert into workspaces (id, name, created_at, last_seq, last_at) \
              values ($1, $2, $3, 0, $3) on conflict (id) do nothing",
-        )
-        .bind(new.id.as_str())
-        .bind(&new.name)
-        .bind(new.created_at.micros())
-        .execute(&mut *self.connection)
-        .await?;
-        if inserted.rows_affected() == 1 {
-            self.enter("workspaces", new.id.as_str(), Kind::WorkspaceCreated, new.id.as_str())
+        );
+        let sql = sql.bind(new.id.as_str()).bind(new.name.as_str()).bind(new.created_at.micros());
+        if self.connection.execute(sql).await? == 1 {
+            self.enter(Ledger::Workspace, new.id.as_str(), Kind::WorkspaceCreated, new.id.as_str())
                 .await?;
         }
         Ok(())
     }
 
-    /// The workspace, if it is live and within reach.
+    /// The workspace, if it is live and within reach; locked.
     async fn require_workspace(&mut self, id: &WorkspaceId) -> Result<Workspace, Failure> {
-        let row = sqlx::query(
+        let mut sql = Sql::new(
             "select id, name, created_at from workspaces where id = $1 and deleted_at is null",
         );
-        let row = row.bind(id.as_str()).fetch_optional(&mut *self.connection).await?;
+        sql.push(self.connection.dialect().lock());
+        let row = self.connection.fetch_optional(sql.bind(id.as_str())).await?;
         let found = row.as_ref().map(workspaces::workspace).transpose()?;
         found
             .filter(|found| self.admin.reach.as_ref().is_none_or(|reach| *reach == found.id))
@@ -140,30 +164,23 @@ impl Change<'_> {
     async fn delete_workspace(&mut self, id: &WorkspaceId) -> Result<AdminOutcome, Failure> {
         self.require_workspace(id).await?;
         workspace::check_deletable(id, &self.admin.first_workspace)?;
-        let stores =
-            sqlx::query("select id from stores where workspace_id = $1 and deleted_at is null")
-                .bind(id.as_str())
-                .fetch_all(&mut *self.connection)
-                .await?;
-        for row in stores {
-            let store: String = row.try_get(0)?;
-            let at = self.enter("stores", &store, Kind::StoreDeleted, &store).await?;
-            sqlx::query("update stores set deleted_at = $1 where id = $2")
-                .bind(at.micros())
-                .bind(store)
-                .execute(&mut *self.connection)
-                .await?;
+        let mut stores = Sql::new(
+            "select id from stores where workspace_id = $1 and deleted_at is null order by id",
+        );
+        stores.push(self.connection.dialect().lock());
+        for row in self.connection.fetch_all(stores.bind(id.as_str())).await? {
+            let store: &str = row.get(0)?;
+            let at = self.enter(Ledger::Store, store, Kind::StoreDeleted, store).await?;
+            let sql = Sql::new("update stores set deleted_at = $1 where id = $2");
+            self.connection.execute(sql.bind(at.micros()).bind(store)).await?;
         }
-        let at = self.enter("workspaces", id.as_str(), Kind::WorkspaceDeleted, id.as_str()).await?;
+        let id = id.as_str();
+        let at = self.enter(Ledger::Workspace, id, Kind::WorkspaceDeleted, id).await?;
         for sql in [
             "update api_keys set revoked_at = $1 where workspace_id = $2 and revoked_at is null",
             "update workspaces set deleted_at = $1 where id = $2",
         ] {
-            sqlx::query(sql)
-                .bind(at.micros())
-                .bind(id.as_str())
-                .execute(&mut *self.connection)
-                .await?;
+            self.connection.execute(Sql::new(sql).bind(at.micros()).bind(id)).await?;
         }
         Ok(AdminOutcome::Done)
     }
@@ -179,11 +196,20 @@ impl Change<'_> {
             key.actor = rows::actor(id)?;
             key.actor_name = Some(name.clone());
         }
-        key.created_at = self
-            .enter("workspaces", key.workspace.as_str(), Kind::KeyCreated, key.id.as_str())
-            .await?;
+        let workspace = key.workspace.as_str();
+        key.created_at =
+            self.enter(Ledger::Workspace, workspace, Kind::KeyCreated, key.id.as_str()).await?;
         self.insert_key(&key).await?;
         Ok(AdminOutcome::Key(key))
+    }
+
+    /// Two instances that start on one new database make one key.
+    async fn create_first_key(&mut self, key: &ApiKey) -> Result<AdminOutcome, Failure> {
+        self.require_workspace(&key.workspace).await?;
+        match self.connection.fetch_optional(Sql::new(keys::ANY_MINTED)).await? {
+            Some(_) => Ok(AdminOutcome::Done),
+            None => self.create_key(key.clone(), None).await,
+        }
     }
 
     async fn principal(
@@ -193,53 +219,44 @@ impl Change<'_> {
         name: &str,
         fresh: &str,
     ) -> sqlx::Result<String> {
-        sqlx::query(
+        let insert = Sql::new(
             "insert into principals (id, workspace_id, kind, name, created_at) \
              values ($1, $2, $3, $4, $5) on conflict (workspace_id, kind, name) do nothing",
-        )
-        .bind(fresh)
-        .bind(workspace.as_str())
-        .bind(kind.as_str())
-        .bind(name)
-        .bind(self.admin.at.micros())
-        .execute(&mut *self.connection)
-        .await?;
-        sqlx::query_scalar(
+        );
+        let insert = insert.bind(fresh).bind(workspace.as_str()).bind(kind.as_str()).bind(name);
+        self.connection.execute(insert.bind(self.admin.at.micros())).await?;
+        let find = Sql::new(
             "select id from principals where workspace_id = $1 and kind = $2 and name = $3",
-        )
-        .bind(workspace.as_str())
-        .bind(kind.as_str())
-        .bind(name)
-        .fetch_one(&mut *self.connection)
-        .await
+        );
+        let find = find.bind(workspace.as_str()).bind(kind.as_str()).bind(name);
+        self.connection.fetch_one(find).await?.get(0)
     }
 
     async fn insert_key(&mut self, key: &ApiKey) -> sqlx::Result<()> {
-        let principal = key.actor_name.as_ref().map(|_| key.actor.id().to_owned());
-        sqlx::query(
+        let principal = key.actor_name.as_ref().map(|_| key.actor.id());
+        let sql = Sql::new(
             "insert into api_keys (id, workspace_id, name, key_sha256, hint, scopes, origin, \
              principal_id, created_at, expires_at) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(key.id.as_str())
-        .bind(key.workspace.as_str())
-        .bind(&key.name)
-        .bind(key.hash.as_bytes().to_vec())
-        .bind(&key.hint)
-        .bind(key.scopes.to_string())
-        .bind(key.origin.as_str())
-        .bind(principal)
-        .bind(key.created_at.micros())
-        .bind(key.expires_at.map(Timestamp::micros))
-        .execute(&mut *self.connection)
-        .await
-        .map(drop)
+        );
+        let sql = sql
+            .bind(key.id.as_str())
+            .bind(key.workspace.as_str())
+            .bind(key.name.as_str())
+            .bind(key.hash.as_bytes())
+            .bind(key.hint.as_str())
+            .bind(key.scopes.to_string())
+            .bind(key.origin.as_str())
+            .bind(principal)
+            .bind(key.created_at.micros())
+            .bind(key.expires_at.map(Timestamp::micros));
+        self.connection.execute(sql).await.map(drop)
     }
 
     async fn find_key(&mut self, id: &ApiKeyId) -> sqlx::Result<Option<ApiKey>> {
-        let mut sql = sqlx::QueryBuilder::new(keys::COLUMNS);
-        sql.push("id = ").push_bind(id.as_str().to_owned());
-        let row = sql.build().fetch_optional(&mut *self.connection).await?;
+        let mut sql = Sql::new(keys::COLUMNS);
+        sql.push("id = ").push_bind(id.as_str()).push(self.connection.dialect().lock());
+        let row = self.connection.fetch_optional(sql).await?;
         row.as_ref().map(keys::key).transpose()
     }
 
@@ -249,13 +266,11 @@ impl Change<'_> {
             .filter(|key| self.admin.reach.as_ref().is_none_or(|reach| *reach == key.workspace))
             .ok_or_else(|| Error::not_found(ApiKeyId::WHAT, id))?;
         if key.revoked_at.is_none() {
-            let workspace = key.workspace.to_string();
-            let at = self.enter("workspaces", &workspace, Kind::KeyRevoked, id.as_str()).await?;
-            sqlx::query("update api_keys set revoked_at = $1 where id = $2")
-                .bind(at.micros())
-                .bind(id.as_str())
-                .execute(&mut *self.connection)
-                .await?;
+            let workspace = key.workspace.as_str();
+            let at =
+                self.enter(Ledger::Workspace, workspace, Kind::KeyRevoked, id.as_str()).await?;
+            let sql = Sql::new("update api_keys set revoked_at = $1 where id = $2");
+            self.connection.execute(sql.bind(at.micros()).bind(id.as_str())).await?;
             key.revoked_at = Some(at);
         }
         Ok(AdminOutcome::Key(key))
@@ -269,10 +284,11 @@ impl Change<'_> {
         if let Some(workspace) = workspace {
             self.insert_workspace(workspace).await?;
         }
-        let kept = sqlx::query("select 1 from api_keys where id = $1").bind(key.id.as_str());
-        if kept.fetch_optional(&mut *self.connection).await?.is_none() {
+        self.require_workspace(&key.workspace).await?;
+        let kept = Sql::new("select 1 from api_keys where id = $1").bind(key.id.as_str());
+        if self.connection.fetch_optional(kept).await?.is_none() {
             let ledger = key.workspace.as_str();
-            self.enter("workspaces", ledger, Kind::KeyCreated, key.id.as_str()).await?;
+            self.enter(Ledger::Workspace, ledger, Kind::KeyCreated, key.id.as_str()).await?;
             self.insert_key(key).await?;
         }
         Ok(AdminOutcome::Done)
@@ -281,29 +297,26 @@ impl Change<'_> {
     /// Takes the next number and time of a ledger, and enters the change in its journal.
     async fn enter(
         &mut self,
-        table: &'static str,
+        of: Ledger,
         ledger: &str,
         kind: Kind,
         subject: &str,
     ) -> sqlx::Result<Timestamp> {
-        let (read, write) = match table {
-            "stores" => (
+        let (read, write) = match of {
+            Ledger::Store => (
                 "select last_seq, last_at from stores where id = $1",
                 "update stores set last_seq = $1, last_at = $2 where id = $3",
             ),
-            _ => (
+            Ledger::Workspace => (
                 "select last_seq, last_at from workspaces where id = $1",
                 "update workspaces set last_seq = $1, last_at = $2 where id = $3",
             ),
         };
-        let row = sqlx::query(read).bind(ledger).fetch_one(&mut *self.connection).await?;
+        let mut read = Sql::new(read).bind(ledger);
+        read.push(self.connection.dialect().lock());
+        let row = self.connection.fetch_one(read).await?;
         let (seq, at) = rows::ledger(&row, 0)?.advance(self.admin.at);
-        sqlx::query(write)
-            .bind(seq)
-            .bind(at.micros())
-            .bind(ledger)
-            .execute(&mut *self.connection)
-            .await?;
+        self.connection.execute(Sql::new(write).bind(seq).bind(at.micros()).bind(ledger)).await?;
         let entry = Entry {
             ledger: ledger.to_owned(),
             seq,
@@ -312,7 +325,9 @@ impl Change<'_> {
             subject: subject.to_owned(),
             by: self.admin.by.clone(),
         };
-        batch::journal(self.connection, &[entry]).await?;
+        let mut script = Script::new(self.connection.dialect());
+        batch::journal(&mut script, &[entry]);
+        self.connection.write(script).await?;
         Ok(at)
     }
 }

@@ -1,9 +1,6 @@
 //! Reading API keys.
 
-use sqlx::query_builder::QueryBuilder;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite};
-
+use super::sql::{Row, Sql};
 use super::stores::newest_first;
 use super::{Db, dialect, rows};
 use crate::domain::Result;
@@ -16,6 +13,7 @@ use crate::domain::time::Timestamp;
 pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
      (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
      revoked_at from api_keys where ";
+pub const ANY_MINTED: &str = "select 1 from api_keys where origin = 'minted' limit 1";
 /// Keys of a deleted workspace are kept, revoked, so that they are still known; they are not shown.
 const OF_LIVE_WORKSPACES: &str =
     "workspace_id in (select w.id from workspaces w where w.deleted_at is null)";
@@ -23,10 +21,10 @@ const OF_LIVE_WORKSPACES: &str =
 impl Db {
     /// The key with this hash.
     pub async fn key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
-        sql.push("key_sha256 = ").push_bind(hash.as_bytes().to_vec());
+        let mut sql = Sql::new(COLUMNS);
+        sql.push("key_sha256 = ").push_bind(hash.as_bytes());
         let mut reader = self.read().await?;
-        let row = sql.build().fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
+        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
         row.as_ref().map(key).transpose().map_err(dialect::trouble)
     }
 
@@ -37,14 +35,14 @@ impl Db {
         paging: &Paging,
     ) -> Result<Page<ApiKey>> {
         let owner = workspace.map_or("", WorkspaceId::as_str).to_owned();
-        let mut sql = QueryBuilder::<Sqlite>::new(COLUMNS);
+        let mut sql = Sql::new(COLUMNS);
         sql.push(OF_LIVE_WORKSPACES);
         if workspace.is_some() {
             sql.push(" and workspace_id = ").push_bind(owner.clone());
         }
         newest_first(&mut sql, List::ApiKeys, &owner, TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
-        let found = sql.build().fetch_all(&mut *reader).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
         let found = found.iter().map(key).collect::<sqlx::Result<_>>();
         Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |key: &ApiKey| {
             Cursor::time(List::ApiKeys, &owner, key.created_at, &key.id)
@@ -54,36 +52,35 @@ impl Db {
     /// Whether there is a key that would be accepted at `now`.
     pub async fn has_usable_keys(&self, now: Timestamp) -> Result<bool> {
         let mut reader = self.read().await?;
-        let row = sqlx::query(
+        let sql = Sql::new(
             "select 1 from api_keys where origin = 'minted' and revoked_at is null \
              and (expires_at is null or expires_at > $1) limit 1",
         );
-        let row = row.bind(now.micros()).fetch_optional(&mut *reader).await;
+        let row = reader.fetch_optional(sql.bind(now.micros())).await;
         Ok(row.map_err(dialect::trouble)?.is_some())
     }
 
     /// Whether any key was ever made here.
     pub async fn has_minted_keys(&self) -> Result<bool> {
         let mut reader = self.read().await?;
-        let row = sqlx::query("select 1 from api_keys where origin = 'minted' limit 1");
-        Ok(row.fetch_optional(&mut *reader).await.map_err(dialect::trouble)?.is_some())
+        Ok(reader.fetch_optional(Sql::new(ANY_MINTED)).await.map_err(dialect::trouble)?.is_some())
     }
 }
 
 /// Reads [`COLUMNS`].
-pub fn key(row: &SqliteRow) -> sqlx::Result<ApiKey> {
-    let id = ApiKeyId::stored(row.try_get(0)?);
-    let principal: Option<String> = row.try_get(7)?;
+pub fn key(row: &Row) -> sqlx::Result<ApiKey> {
+    let id = ApiKeyId::stored(row.get(0)?);
+    let principal: Option<String> = row.get(7)?;
     let invalid = |_| rows::corrupt("key");
     Ok(ApiKey {
-        workspace: WorkspaceId::stored(row.try_get(1)?),
-        name: row.try_get(2)?,
-        hash: KeyHash::stored(row.try_get(3)?).ok_or_else(|| rows::corrupt("key"))?,
-        hint: row.try_get(4)?,
-        scopes: row.try_get::<&str, _>(5)?.parse().map_err(invalid)?,
-        origin: row.try_get::<&str, _>(6)?.parse::<Origin>().map_err(invalid)?,
+        workspace: WorkspaceId::stored(row.get(1)?),
+        name: row.get(2)?,
+        hash: KeyHash::stored(row.get(3)?).ok_or_else(|| rows::corrupt("key"))?,
+        hint: row.get(4)?,
+        scopes: row.get::<&str>(5)?.parse().map_err(invalid)?,
+        origin: row.get::<&str>(6)?.parse::<Origin>().map_err(invalid)?,
         actor: principal.map_or(Ok(Actor::ApiKey(id.clone())), rows::actor)?,
-        actor_name: row.try_get(8)?,
+        actor_name: row.get(8)?,
         created_at: rows::time(row, 9)?,
         expires_at: rows::maybe_time(row, 10)?,
         revoked_at: rows::maybe_time(row, 11)?,

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use sqlx::query_builder::QueryBuilder;
-use sqlx::{Connection, Row, Sqlite, SqliteConnection};
-
+use super::connection::Connection;
 use super::rows::memory_columns;
+use super::sql::Sql;
 use super::{Db, dialect, rows, stores};
 use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
 use crate::domain::memory::{Listed, Memory, MemoryQuery, View};
@@ -47,17 +46,17 @@ impl Db {
         id: &MemoryId,
     ) -> Result<Memory> {
         let mut reader = self.read().await?;
-        let row =
-            sqlx::query(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
-        let row = row.fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
+        let sql = Sql::new(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
+        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
         let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, store))?;
-        if row.try_get::<Option<&str>, _>(0).map_err(dialect::trouble)?.is_none() {
+        if row.get::<Option<&str>>(0).map_err(dialect::trouble)?.is_none() {
             return Err(Error::not_found(MemoryId::WHAT, id));
         }
         rows::memory(&row, 0).map_err(dialect::trouble)
     }
 
-    /// Memories in byte order of their paths, from one state of the database.
+    /// Memories in byte order of their paths, from one state of the database. That the store is there
+    /// is asked last: it never comes back, so it was there while the page was read.
     pub async fn memories(
         &self,
         workspace: &WorkspaceId,
@@ -70,15 +69,19 @@ impl Db {
         let from = after.map(path::after).unwrap_or_default().max(range.from);
 
         let mut reader = self.read().await?;
-        let mut state = reader.begin().await.map_err(dialect::trouble)?;
-        stores::require(&mut state, workspace, store).await?;
-        let items = walk(&mut state, store, query, from, &range.to);
+        if query.depth_one {
+            reader.begin_snapshot().await.map_err(dialect::trouble)?;
+        }
+        let items = walk(&mut reader, store, query, from, &range.to);
         let items = items.await.map_err(dialect::trouble)?;
         let mut page = Page::cut(items, query.paging.limit, |item| Cursor::path(store, item.key()));
         if query.depth_one && query.view == View::Full {
-            fill(&mut state, &mut page.items).await.map_err(dialect::trouble)?;
+            fill(&mut reader, &mut page.items).await.map_err(dialect::trouble)?;
         }
-        state.rollback().await.map_err(dialect::trouble)?;
+        stores::require(&mut reader, workspace, store).await?;
+        if query.depth_one {
+            reader.commit().await.map_err(dialect::trouble)?;
+        }
         Ok(page)
     }
 }
@@ -86,7 +89,7 @@ impl Db {
 /// Collects one item more than the limit. A rolled-up directory is stepped over by seeking behind
 /// it, so that its size does not matter.
 async fn walk(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     store: &StoreId,
     query: &MemoryQuery,
     mut from: String,
@@ -97,13 +100,12 @@ async fn walk(
     let mut items = Vec::new();
     loop {
         let wanted = query.paging.limit + 1 - items.len();
-        let rows = sqlx::query(sql)
+        let sql = Sql::new(sql)
             .bind(store.as_str())
             .bind(from.as_str())
             .bind(to)
-            .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
-            .fetch_all(&mut *connection)
-            .await?;
+            .bind(i64::try_from(wanted).unwrap_or(i64::MAX));
+        let rows = connection.fetch_all(sql).await?;
         for row in &rows {
             let memory = rows::memory(row, 0)?;
             if memory.path.as_str() >= from.as_str() {
@@ -124,7 +126,7 @@ fn listed(query: &MemoryQuery, memory: Memory) -> Listed {
 }
 
 /// Reads the contents of a page whose walk left them out.
-async fn fill(connection: &mut SqliteConnection, items: &mut [Listed]) -> sqlx::Result<()> {
+async fn fill(connection: &mut Connection, items: &mut [Listed]) -> sqlx::Result<()> {
     let memories = || {
         items.iter().filter_map(|item| match item {
             Listed::Memory(memory) => Some(memory),
@@ -134,13 +136,9 @@ async fn fill(connection: &mut SqliteConnection, items: &mut [Listed]) -> sqlx::
     if memories().next().is_none() {
         return Ok(());
     }
-    let mut sql = QueryBuilder::<Sqlite>::new(WITH_CONTENT);
-    let mut ids = sql.separated(", ");
-    for memory in memories() {
-        ids.push_bind(memory.id.as_str().to_owned());
-    }
-    ids.push_unseparated(")");
-    let rows = sql.build().fetch_all(connection).await?;
+    let mut sql = Sql::new(WITH_CONTENT);
+    sql.push_list(memories().map(|memory| memory.id.as_str())).push(")");
+    let rows = connection.fetch_all(sql).await?;
     let full =
         rows.iter().map(|row| rows::memory(row, 0).map(|memory| (memory.id.clone(), memory)));
     let mut full = full.collect::<sqlx::Result<HashMap<_, _>>>()?;

@@ -1,15 +1,27 @@
 //! The schema: brought up to date at every start; a newer one than this program knows is refused.
+//!
+//! Instances that start together migrate one after the other, and one of them founds the
+//! installation. A schema that is up to date is only read, so that a server needs no right to
+//! change one.
+
+use std::collections::BTreeSet;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Row, SqliteConnection};
 
-use super::{batch, dialect};
+use super::batch;
+use super::connection::Connection;
+use super::dialect::{self, Dialect};
+use super::script::Script;
+use super::sql::Sql;
 use crate::domain::id::{RequestId, WorkspaceId};
 use crate::domain::journal::{Attribution, Entry, Kind};
 use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+const INSTALLATION: &str = "select organization_id, first_workspace_id from installation";
 
 /// What is the same for every instance on one database.
 #[derive(Clone, Debug)]
@@ -28,69 +40,136 @@ pub struct Fresh {
     pub at: Timestamp,
 }
 
-pub async fn run(connection: &mut SqliteConnection, fresh: Fresh) -> Result<Installation> {
-    MIGRATOR.run(&mut *connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
-            Error::Unavailable {
-                reason: format!(
-                    "this database has schema {version}, which this memstored does not know: it \
-                     was written by a newer one; run that version or a later one"
-                ),
-                retry: false,
-            }
+/// How a database's schema stands beside the one that this program knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// The last migration that was applied; 0 for an empty database.
+    pub applied: i64,
+    /// The last one that this program has.
+    pub latest: i64,
+    /// Numbers and names of those that are still to be applied.
+    pub missing: Vec<(i64, String)>,
+}
+
+fn migrator(dialect: Dialect) -> &'static Migrator {
+    match dialect {
+        Dialect::Sqlite => &SQLITE,
+        Dialect::Postgres => &POSTGRES,
+    }
+}
+
+/// Compares schemas without changing anything; refuses one that is newer than this program.
+pub async fn schema(connection: &mut Connection) -> Result<Schema> {
+    let applied = applied(connection).await.map_err(dialect::trouble)?;
+    let migrator = migrator(connection.dialect());
+    let known: BTreeSet<_> = migrator.iter().map(|migration| migration.version).collect();
+    if let Some(newer) = applied.iter().rfind(|version| !known.contains(version)) {
+        return Err(newer_schema(*newer));
+    }
+    let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+    Ok(Schema {
+        applied: applied.last().copied().unwrap_or(0),
+        latest: known.last().copied().unwrap_or(0),
+        missing: missing.map(|one| (one.version, one.description.to_string())).collect(),
+    })
+}
+
+async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeSet<i64>> {
+    let table = Sql::new(match connection.dialect() {
+        Dialect::Sqlite => "select name from sqlite_master where name = '_sqlx_migrations'",
+        Dialect::Postgres => {
+            "select c.relname from pg_class c where c.oid = to_regclass('_sqlx_migrations')"
         }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            dialect::trouble(error)
-        }
-        other => Error::internal(other),
-    })?;
-    dialect::begin(connection).await.map_err(dialect::trouble)?;
-    match settle(connection, fresh).await {
-        Ok(installation) => {
-            dialect::commit(connection).await.map_err(dialect::trouble)?;
-            Ok(installation)
-        }
+    });
+    if connection.fetch_optional(table).await?.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = Sql::new("select version from _sqlx_migrations where success order by version");
+    connection.fetch_all(sql).await?.iter().map(|row| row.get(0)).collect()
+}
+
+fn newer_schema(version: i64) -> Error {
+    Error::Unavailable {
+        reason: format!(
+            "this database has schema {version}, which this memstored does not know: it was \
+             written by a newer one; run that version or a later one"
+        ),
+        retry: false,
+    }
+}
+
+/// Brings the schema up to date, and reads the installation or founds it.
+pub async fn run(connection: &mut Connection, fresh: Fresh) -> Result<Installation> {
+    update(connection).await?;
+    if let Some(found) = installation(connection).await.map_err(dialect::trouble)? {
+        return Ok(found);
+    }
+    match found(connection, fresh).await {
+        Ok(installation) => Ok(installation),
         Err(error) => {
-            dialect::roll_back(connection).await;
+            connection.roll_back().await;
             Err(dialect::trouble(error))
         }
     }
 }
 
-/// Reads the installation, or founds it.
-async fn settle(connection: &mut SqliteConnection, fresh: Fresh) -> sqlx::Result<Installation> {
-    const READ: &str = "select organization_id, first_workspace_id from installation";
-    if let Some(row) = sqlx::query(READ).fetch_optional(&mut *connection).await? {
-        return Ok(Installation {
-            organization: row.try_get(0)?,
-            first_workspace: WorkspaceId::stored(row.try_get(1)?),
-        });
+/// Applies what is missing. On Postgres the migrator holds an advisory lock meanwhile.
+pub async fn update(connection: &mut Connection) -> Result<Schema> {
+    let before = schema(connection).await?;
+    if !before.missing.is_empty() {
+        let migrator = migrator(connection.dialect());
+        connection.migrate(migrator).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
+                newer_schema(version)
+            }
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                dialect::trouble(error)
+            }
+            other => Error::internal(other),
+        })?;
     }
-    sqlx::query(
-        "insert into workspaces (id, name, created_at, last_seq, last_at) \
-         values ($1, 'default', $2, 1, $2)",
-    )
-    .bind(fresh.workspace.as_str())
-    .bind(fresh.at.micros())
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "insert into installation (only_row, organization_id, first_workspace_id, created_at) \
-         values (1, $1, $2, $3)",
-    )
-    .bind(&fresh.organization)
-    .bind(fresh.workspace.as_str())
-    .bind(fresh.at.micros())
-    .execute(&mut *connection)
-    .await?;
+    Ok(before)
+}
+
+pub async fn installation(connection: &mut Connection) -> sqlx::Result<Option<Installation>> {
+    let row = connection.fetch_optional(Sql::new(INSTALLATION)).await?;
+    row.map(|row| {
+        Ok(Installation {
+            organization: row.get(0)?,
+            first_workspace: WorkspaceId::stored(row.get(1)?),
+        })
+    })
+    .transpose()
+}
+
+/// Founds the installation, unless another instance has just done so.
+async fn found(connection: &mut Connection, fresh: Fresh) -> sqlx::Result<Installation> {
+    connection.begin().await?;
+    if connection.dialect() == Dialect::Postgres {
+        connection.execute(Sql::new("lock table installation in exclusive mode")).await?;
+    }
+    if let Some(found) = installation(connection).await? {
+        connection.commit().await?;
+        return Ok(found);
+    }
+    let (workspace, at) = (fresh.workspace.as_str(), fresh.at.micros());
     let founding = Entry {
-        ledger: fresh.workspace.to_string(),
+        ledger: workspace.to_owned(),
         seq: 1,
         at: fresh.at,
         kind: Kind::WorkspaceCreated,
-        subject: fresh.workspace.to_string(),
+        subject: workspace.to_owned(),
         by: Attribution { actor: None, credential: None, request: fresh.request },
     };
-    batch::journal(connection, &[founding]).await?;
+    let workspaces = "insert into workspaces (id, name, created_at, last_seq, last_at) \
+                      values ($1, 'default', $2, 1, $2)";
+    connection.execute(Sql::new(workspaces).bind(workspace).bind(at)).await?;
+    let installation = "insert into installation (only_row, organization_id, first_workspace_id, \
+                        created_at) values (1, $1, $2, $3)";
+    let installation = Sql::new(installation).bind(fresh.organization.as_str());
+    connection.execute(installation.bind(workspace).bind(at)).await?;
+    let mut script = Script::new(connection.dialect());
+    batch::journal(&mut script, &[founding]);
+    connection.write_and_commit(script).await?;
     Ok(Installation { organization: fresh.organization, first_workspace: fresh.workspace })
 }

@@ -1,8 +1,7 @@
 //! From rows to the domain's values. What does not fit a rule here was not written by this server.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
-
+use super::connection::Connection;
+use super::sql::{Row, Sql};
 use crate::domain::actor::Actor;
 use crate::domain::content::{Content, Sha256};
 use crate::domain::id::{MemoryId, StoreId, VersionId, WorkspaceId};
@@ -12,38 +11,44 @@ use crate::domain::store::{Ledger, Store};
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Digest, Operation, Redaction, Version};
 
-pub const STORE: &str = "id, workspace_id, name, description, metadata, created_at, updated_at, \
-                         archived_at, memories, last_seq, last_at";
-
 pub fn corrupt(what: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("the database holds no valid {what}").into())
 }
 
-pub fn time(row: &SqliteRow, column: usize) -> sqlx::Result<Timestamp> {
-    row.try_get(column).map(Timestamp::from_micros)
+pub fn time(row: &Row, column: usize) -> sqlx::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_micros)
 }
 
-pub fn maybe_time(row: &SqliteRow, column: usize) -> sqlx::Result<Option<Timestamp>> {
-    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
+pub fn maybe_time(row: &Row, column: usize) -> sqlx::Result<Option<Timestamp>> {
+    Ok(row.get::<Option<i64>>(column)?.map(Timestamp::from_micros))
 }
 
-pub fn ledger(row: &SqliteRow, seq: usize) -> sqlx::Result<Ledger> {
-    Ok(Ledger { seq: row.try_get(seq)?, at: time(row, seq + 1)? })
+pub fn ledger(row: &Row, seq: usize) -> sqlx::Result<Ledger> {
+    Ok(Ledger { seq: row.get(seq)?, at: time(row, seq + 1)? })
 }
 
-/// Reads the columns of [`STORE`].
-pub fn store(row: &SqliteRow) -> sqlx::Result<Store> {
-    let metadata: &str = row.try_get(4)?;
+/// The columns of [`store`].
+macro_rules! store_columns {
+    () => {
+        "id, workspace_id, name, description, metadata, created_at, updated_at, archived_at, \
+         memories, last_seq, last_at"
+    };
+}
+pub(crate) use store_columns;
+
+/// Reads the columns of `store_columns!`.
+pub fn store(row: &Row) -> sqlx::Result<Store> {
+    let metadata: &str = row.get(4)?;
     Ok(Store {
-        id: StoreId::stored(row.try_get(0)?),
-        workspace: WorkspaceId::stored(row.try_get(1)?),
-        name: row.try_get(2)?,
-        description: row.try_get(3)?,
+        id: StoreId::stored(row.get(0)?),
+        workspace: WorkspaceId::stored(row.get(1)?),
+        name: row.get(2)?,
+        description: row.get(3)?,
         metadata: serde_json::from_str(metadata).map_err(|_| corrupt("metadata"))?,
         created_at: time(row, 5)?,
         updated_at: time(row, 6)?,
         archived_at: maybe_time(row, 7)?,
-        memories: row.try_get::<i64, _>(8)?.unsigned_abs(),
+        memories: row.get::<i64>(8)?.unsigned_abs(),
         ledger: ledger(row, 9)?,
     })
 }
@@ -61,14 +66,14 @@ macro_rules! memory_columns {
 pub(crate) use memory_columns;
 
 /// Reads the columns of `memory_columns!`, the first of which is column `at`.
-pub fn memory(row: &SqliteRow, at: usize) -> sqlx::Result<Memory> {
+pub fn memory(row: &Row, at: usize) -> sqlx::Result<Memory> {
     let sha256 = hash(row, at + 5)?.ok_or_else(|| corrupt("hash"))?;
     Ok(Memory {
-        id: MemoryId::stored(row.try_get(at)?),
-        store: StoreId::stored(row.try_get(at + 1)?),
-        path: MemoryPath::stored(row.try_get(at + 2)?),
-        head: VersionId::stored(row.try_get(at + 3)?),
-        size: row.try_get(at + 4)?,
+        id: MemoryId::stored(row.get(at)?),
+        store: StoreId::stored(row.get(at + 1)?),
+        path: MemoryPath::stored(row.get(at + 2)?),
+        head: VersionId::stored(row.get(at + 3)?),
+        size: row.get(at + 4)?,
         sha256,
         created_at: time(row, at + 6)?,
         updated_at: time(row, at + 7)?,
@@ -89,24 +94,24 @@ macro_rules! version_columns {
 pub(crate) use version_columns;
 
 /// Reads the columns of `version_columns!`, the first of which is column `at`.
-pub fn version(row: &SqliteRow, at: usize) -> sqlx::Result<Version> {
+pub fn version(row: &Row, at: usize) -> sqlx::Result<Version> {
     let sha256 = hash(row, at + 6)?;
-    let size: Option<i64> = row.try_get(at + 5)?;
-    let redacted_by: Option<String> = row.try_get(at + 10)?;
+    let size: Option<i64> = row.get(at + 5)?;
+    let redacted_by: Option<String> = row.get(at + 10)?;
     let redaction = match (maybe_time(row, at + 9)?, redacted_by) {
         (Some(at), Some(by)) => Some(Redaction { at, by: actor(by)? }),
         _ => None,
     };
     Ok(Version {
-        id: VersionId::stored(row.try_get(at)?),
-        store: StoreId::stored(row.try_get(at + 1)?),
-        memory: MemoryId::stored(row.try_get(at + 2)?),
-        operation: Operation::parse(row.try_get(at + 3)?).ok_or_else(|| corrupt("operation"))?,
-        path: row.try_get::<Option<String>, _>(at + 4)?.map(MemoryPath::stored),
+        id: VersionId::stored(row.get(at)?),
+        store: StoreId::stored(row.get(at + 1)?),
+        memory: MemoryId::stored(row.get(at + 2)?),
+        operation: Operation::parse(row.get(at + 3)?).ok_or_else(|| corrupt("operation"))?,
+        path: row.get::<Option<String>>(at + 4)?.map(MemoryPath::stored),
         digest: size.zip(sha256).map(|(size, sha256)| Digest { size, sha256 }),
         content: content(row, at + 11, sha256)?,
         created_at: time(row, at + 7)?,
-        created_by: actor(row.try_get(at + 8)?)?,
+        created_by: actor(row.get(at + 8)?)?,
         redaction,
     })
 }
@@ -115,27 +120,23 @@ pub fn actor(id: String) -> sqlx::Result<Actor> {
     Actor::stored(id).ok_or_else(|| corrupt("actor"))
 }
 
-fn hash(row: &SqliteRow, column: usize) -> sqlx::Result<Option<Sha256>> {
-    let bytes: Option<&[u8]> = row.try_get(column)?;
+fn hash(row: &Row, column: usize) -> sqlx::Result<Option<Sha256>> {
+    let bytes: Option<&[u8]> = row.get(column)?;
     bytes.map(|bytes| Sha256::stored(bytes).ok_or_else(|| corrupt("hash"))).transpose()
 }
 
-fn content(
-    row: &SqliteRow,
-    column: usize,
-    sha256: Option<Sha256>,
-) -> sqlx::Result<Option<Content>> {
-    let bytes: Option<Vec<u8>> = row.try_get(column)?;
+fn content(row: &Row, column: usize, sha256: Option<Sha256>) -> sqlx::Result<Option<Content>> {
+    let bytes: Option<Vec<u8>> = row.get(column)?;
     let both = bytes.zip(sha256);
     both.map(|(bytes, hash)| Content::stored(bytes, hash).ok_or_else(|| corrupt("content")))
         .transpose()
 }
 
-pub async fn pending_erasures(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-    let row = sqlx::query("select 1 from pending_erasures limit 1");
-    Ok(row.fetch_optional(connection).await?.is_some())
+pub async fn pending_erasures(connection: &mut Connection) -> sqlx::Result<bool> {
+    let sql = Sql::new("select 1 from pending_erasures limit 1");
+    Ok(connection.fetch_optional(sql).await?.is_some())
 }
 
-pub async fn clear_pending_erasures(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    sqlx::query("delete from pending_erasures").execute(connection).await.map(drop)
+pub async fn clear_pending_erasures(connection: &mut Connection) -> sqlx::Result<()> {
+    connection.execute(Sql::new("delete from pending_erasures")).await.map(drop)
 }

@@ -1,25 +1,32 @@
 //! Reading stores.
 
-use sqlx::query_builder::QueryBuilder;
-use sqlx::{Sqlite, SqliteConnection};
-
+use super::connection::Connection;
+use super::rows::store_columns;
+use super::sql::Sql;
 use super::{Db, dialect, rows};
 use crate::domain::id::{StoreId, WorkspaceId};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::store::Store;
 use crate::domain::{Error, Result};
 
-const BY_ID: &str = "select id, workspace_id, name, description, metadata, created_at, \
-                     updated_at, archived_at, memories, last_seq, last_at from stores \
-                     where id = $1 and workspace_id = $2 and deleted_at is null";
+const BY_ID: &str = concat!(
+    "select ",
+    store_columns!(),
+    " from stores where id = $1 and workspace_id = $2 and deleted_at is null"
+);
+const OF_WORKSPACE: &str = concat!(
+    "select ",
+    store_columns!(),
+    " from stores where deleted_at is null and workspace_id = "
+);
 const EXISTS: &str =
     "select 1 from stores where id = $1 and workspace_id = $2 and deleted_at is null";
 
 impl Db {
     pub async fn store(&self, workspace: &WorkspaceId, id: &StoreId) -> Result<Store> {
         let mut reader = self.read().await?;
-        let row = sqlx::query(BY_ID).bind(id.as_str()).bind(workspace.as_str());
-        let row = row.fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
+        let sql = Sql::new(BY_ID).bind(id.as_str()).bind(workspace.as_str());
+        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
         let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, id))?;
         rows::store(&row).map_err(dialect::trouble)
     }
@@ -32,15 +39,14 @@ impl Db {
         include_archived: bool,
         paging: &Paging,
     ) -> Result<Page<Store>> {
-        let mut sql = QueryBuilder::<Sqlite>::new("select ");
-        sql.push(rows::STORE).push(" from stores where deleted_at is null and workspace_id = ");
+        let mut sql = Sql::new(OF_WORKSPACE);
         sql.push_bind(workspace.as_str());
         if !include_archived {
             sql.push(" and archived_at is null");
         }
         newest_first(&mut sql, List::Stores, workspace, created, paging)?;
         let mut reader = self.read().await?;
-        let found = sql.build().fetch_all(&mut *reader).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
         let stores = found.iter().map(rows::store).collect::<sqlx::Result<Vec<_>>>();
         Ok(Page::cut(stores.map_err(dialect::trouble)?, paging.limit, |store| {
             Cursor::time(List::Stores, workspace, store.created_at, &store.id)
@@ -50,7 +56,7 @@ impl Db {
 
 /// Ends a query that lists by time: the range, where to resume, the order, one more than the limit.
 pub fn newest_first(
-    sql: &mut QueryBuilder<Sqlite>,
+    sql: &mut Sql,
     list: List,
     owner: &impl ToString,
     created: TimeRange,
@@ -74,12 +80,12 @@ pub fn newest_first(
 
 /// Refuses a store that does not exist for this workspace.
 pub async fn require(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     workspace: &WorkspaceId,
     store: &StoreId,
 ) -> Result<()> {
-    let row = sqlx::query(EXISTS).bind(store.as_str()).bind(workspace.as_str());
-    match row.fetch_optional(connection).await.map_err(dialect::trouble)? {
+    let sql = Sql::new(EXISTS).bind(store.as_str()).bind(workspace.as_str());
+    match connection.fetch_optional(sql).await.map_err(dialect::trouble)? {
         Some(_) => Ok(()),
         None => Err(Error::not_found(StoreId::WHAT, store)),
     }

@@ -1,9 +1,7 @@
 //! Reading versions.
 
-use sqlx::query_builder::QueryBuilder;
-use sqlx::{Connection, Row, Sqlite};
-
 use super::rows::version_columns;
+use super::sql::Sql;
 use super::{Db, dialect, rows, stores};
 use crate::domain::id::{ApiKeyId, ServiceAccountId, SessionId, StoreId, VersionId, WorkspaceId};
 use crate::domain::memory::View;
@@ -30,17 +28,17 @@ impl Db {
         id: &VersionId,
     ) -> Result<Version> {
         let mut reader = self.read().await?;
-        let row =
-            sqlx::query(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
-        let row = row.fetch_optional(&mut *reader).await.map_err(dialect::trouble)?;
+        let sql = Sql::new(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
+        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
         let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, store))?;
-        if row.try_get::<Option<&str>, _>(0).map_err(dialect::trouble)?.is_none() {
+        if row.get::<Option<&str>>(0).map_err(dialect::trouble)?.is_none() {
             return Err(Error::not_found(VersionId::WHAT, id));
         }
         rows::version(&row, 0).map_err(dialect::trouble)
     }
 
-    /// Newest first.
+    /// Newest first. That the store is there is asked last: it never comes back, so it was there while
+    /// the page was read.
     pub async fn versions(
         &self,
         workspace: &WorkspaceId,
@@ -53,10 +51,8 @@ impl Db {
         stores::newest_first(&mut sql, List::Versions, store, filter.created, paging)?;
 
         let mut reader = self.read().await?;
-        let mut state = reader.begin().await.map_err(dialect::trouble)?;
-        stores::require(&mut state, workspace, store).await?;
-        let found = sql.build().fetch_all(&mut *state).await.map_err(dialect::trouble)?;
-        state.rollback().await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
+        stores::require(&mut reader, workspace, store).await?;
         let versions = found.iter().map(|row| rows::version(row, 0)).collect::<sqlx::Result<_>>();
         Ok(Page::cut(versions.map_err(dialect::trouble)?, paging.limit, |version: &Version| {
             Cursor::time(List::Versions, store, version.created_at, &version.id)
@@ -64,8 +60,8 @@ impl Db {
     }
 }
 
-fn select(store: &StoreId, filter: &VersionFilter, view: View) -> QueryBuilder<Sqlite> {
-    let mut sql = QueryBuilder::new(match view {
+fn select(store: &StoreId, filter: &VersionFilter, view: View) -> Sql {
+    let mut sql = Sql::new(match view {
         View::Basic => LISTED,
         View::Full => LISTED_WITH_CONTENT,
     });

@@ -1,9 +1,6 @@
 //! Reading workspaces.
 
-use sqlx::query_builder::QueryBuilder;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite};
-
+use super::sql::{Row, Sql};
 use super::stores::newest_first;
 use super::{Db, dialect, rows};
 use crate::domain::Result;
@@ -18,15 +15,14 @@ impl Db {
         reach: Option<&WorkspaceId>,
         paging: &Paging,
     ) -> Result<Page<Workspace>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "select id, name, created_at from workspaces where deleted_at is null",
-        );
+        let mut sql =
+            Sql::new("select id, name, created_at from workspaces where deleted_at is null");
         if let Some(workspace) = reach {
             sql.push(" and id = ").push_bind(workspace.as_str().to_owned());
         }
         newest_first(&mut sql, List::Workspaces, &"", TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
-        let found = sql.build().fetch_all(&mut *reader).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
         let found = found.iter().map(workspace).collect::<sqlx::Result<_>>();
         Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |workspace: &Workspace| {
             Cursor::time(List::Workspaces, &"", workspace.created_at, &workspace.id)
@@ -35,10 +31,10 @@ impl Db {
 }
 
 /// Reads `id, name, created_at`.
-pub fn workspace(row: &SqliteRow) -> sqlx::Result<Workspace> {
+pub fn workspace(row: &Row) -> sqlx::Result<Workspace> {
     Ok(Workspace {
-        id: WorkspaceId::stored(row.try_get(0)?),
-        name: row.try_get(1)?,
+        id: WorkspaceId::stored(row.get(0)?),
+        name: row.get(1)?,
         created_at: rows::time(row, 2)?,
     })
 }

@@ -3,12 +3,14 @@
 //! A variant carries the text that a person reads. Each door (HTTP, command line) has one table
 //! that translates the variants; [`Error::Internal`] keeps its source for the log and shows nothing.
 
+use std::sync::Arc;
+
 use super::id::{MemoryId, StoreId};
 use super::path::MemoryPath;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// What was asked for does not exist, or not for this caller.
     #[error("{what} not found: {id}")]
@@ -41,6 +43,9 @@ pub enum Error {
     RateLimited { per_minute: u32, retry_after_seconds: u64 },
     #[error("request body must be at most {limit} bytes")]
     TooLarge { limit: usize },
+    /// Another change was in the way each time this one was tried.
+    #[error("another change was in the way, several times: try again")]
+    Conflict,
     #[error("{0}")]
     NoRoute(String),
     #[error("{0}")]
@@ -50,8 +55,14 @@ pub enum Error {
     /// The server can't do this now. `retry` says whether the same request may help.
     #[error("{reason}")]
     Unavailable { reason: String, retry: bool },
+    /// The database was lost after it had been told to commit.
+    #[error(
+        "the database was lost while it committed the change, which is made either wholly or not \
+         at all: look before you repeat it"
+    )]
+    Uncertain,
     #[error("Internal server error")]
-    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
@@ -60,7 +71,7 @@ impl Error {
     }
 
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Internal(source.into())
+        Self::Internal(source.into().into())
     }
 
     pub fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {

@@ -113,11 +113,12 @@ impl PathPrefix {
     }
 }
 
-/// The smallest path that may follow `item` in a listing. A directory stands for all below it.
+/// A bound between `item` and the next path of a listing: no path has a character that sorts before
+/// the space. A directory stands for all below it.
 pub fn after(item: &str) -> String {
     match item.strip_suffix('/') {
         Some(directory) => format!("{directory}0"),
-        None => format!("{item}\0"),
+        None => format!("{item}\u{1}"),
     }
 }
 

@@ -84,7 +84,7 @@ fn finish(http: &Http, context: &Context, mut response: Response) -> Response {
     let mut response = match (failure, response.status()) {
         (Some(Failure(error)), _) => {
             if let Error::Internal(source) = &*error {
-                tracing::error!(request_id = %context.request, source, "internal error");
+                tracing::error!(request_id = %context.request, %source, "internal error");
             }
             render(response, &error, &context.request, http.app.now())
         }

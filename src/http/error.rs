@@ -49,6 +49,8 @@ fn row(error: &Error) -> (StatusCode, &'static str, Option<bool>) {
         Error::PreconditionFailed => {
             (StatusCode::CONFLICT, "memory_precondition_failed_error", FINAL)
         }
+        Error::Conflict => (StatusCode::CONFLICT, "conflict_error", AGAIN),
+        Error::Uncertain => (StatusCode::SERVICE_UNAVAILABLE, "api_error", FINAL),
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_error", None),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "permission_error", None),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", None),
@@ -127,6 +129,8 @@ mod tests {
             Error::PathTaken { wanted: path("/a/b"), path: path("/a"), memory: MemoryId::new("1") },
             Error::PreconditionFailed,
             Error::StoreArchived(StoreId::new("1")),
+            Error::Conflict,
+            Error::Uncertain,
             Error::Unauthenticated("invalid API key".into()),
             Error::Forbidden("lacks a scope".into()),
             Error::RateLimited { per_minute: 60, retry_after_seconds: 1 },

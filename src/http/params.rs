@@ -33,9 +33,13 @@ impl Params {
     pub fn get(&self, name: &str) -> Result<Option<&str>> {
         let mut values = self.0.iter().filter(|(known, _)| known == name);
         let value = values.next().map(|(_, value)| value.as_str());
-        match values.next() {
-            Some(_) => Err(Error::Invalid(format!("{name} must be given at most once"))),
-            None => Ok(value),
+        match (value, values.next()) {
+            (_, Some(_)) => Err(Error::Invalid(format!("{name} must be given at most once"))),
+            // Nothing that can be asked for has one, and Postgres takes none.
+            (Some(value), None) if value.contains('\0') => {
+                Err(Error::Invalid(format!("{name} must not contain U+0000")))
+            }
+            (value, None) => Ok(value),
         }
     }
 
@@ -127,6 +131,8 @@ mod tests {
     fn a_known_parameter_comes_once() {
         let params = Params::parse("limit=1&limit=2&color=1&color=2");
         assert_eq!(params.paging().unwrap_err().to_string(), "limit must be given at most once");
+        let nul = Params::parse("memory_id=mem_%00");
+        assert!(nul.text("memory_id").unwrap_err().to_string().contains("U+0000"));
     }
 
     #[test]

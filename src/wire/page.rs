@@ -53,6 +53,12 @@ fn read(token: &str) -> Option<Cursor> {
     let (version, list, owner, key): (u8, String, String, TokenKey) =
         serde_json::from_slice(&bytes).ok()?;
     let list = List::ALL.into_iter().find(|known| known.as_str() == list)?;
+    // Postgres takes no U+0000 in text, and no key of a row has one.
+    if let TokenKey::Path(text) | TokenKey::Time(_, text) = &key
+        && text.contains('\0')
+    {
+        return None;
+    }
     let key = match key {
         TokenKey::Path(path) => Key::Path(path),
         TokenKey::Time(at, id) => Key::Time(Timestamp::from_micros(at), id),
@@ -78,7 +84,8 @@ mod tests {
     fn what_is_no_token_is_refused() {
         let good = token(&Cursor::path(&"memstore_1", "/a"));
         let old = format!("page_{}", BASE64_URL_SAFE_NO_PAD.encode(r#"[0,"memories","s","/a"]"#));
-        for bad in ["", "page_", "page_!!", &good[5..], &good[..good.len() - 4], &old] {
+        let nul = token(&Cursor::path(&"memstore_1", "/a\0"));
+        for bad in ["", "page_", "page_!!", &good[5..], &good[..good.len() - 4], &old, &nul] {
             assert!(cursor(bad).is_err(), "{bad}");
         }
     }

@@ -175,6 +175,7 @@ fn keys_and_workspaces_are_managed_through_a_server() {
     let server = Program::serve(folder.path(), &["--api-key", "boss"]);
     let run = |arguments: &[&str]| {
         let mut command = command(elsewhere.path(), arguments);
+        command.env_remove("MEMSTORED_DATABASE_URL");
         command.env("MEMSTORED_URL", server.url()).env("MEMSTORED_API_KEY", "boss");
         let output = command.output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", errors(&output));

@@ -1,17 +1,15 @@
-//! Random operations against a small reference model: every answer and the final state agree, on a
-//! file and in memory. A failure prints the seed that replays it.
+//! Random operations against a small reference model: every answer and the final state agree, on
+//! Postgres, in memory and on a file. A failure prints the seed that replays it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use memstored::db::Location;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::Server;
-use crate::support::server::{Setup, text};
+use crate::support::server::text;
+use crate::support::{Database, Server};
 
 const SEQUENCES: u64 = 500;
 const STEPS: usize = 12;
@@ -272,7 +270,7 @@ async fn run(server: &Server, seed: u64) {
 }
 
 #[tokio::test]
-async fn random_sequences_agree_with_the_model_in_memory() {
+async fn random_sequences_agree_with_the_model() {
     let server = Server::start().await;
     for seed in 0..SEQUENCES {
         run(&server, seed).await;
@@ -281,9 +279,7 @@ async fn random_sequences_agree_with_the_model_in_memory() {
 
 #[tokio::test]
 async fn random_sequences_agree_with_the_model_on_a_file() {
-    let folder = TempDir::new().unwrap();
-    let location = Location::File(folder.path().join("db"));
-    let server = Server::with(Setup { location, ..Setup::default() }).await;
+    let server = Server::on(&Database::file()).await;
     for seed in 0..SEQUENCES {
         run(&server, SEQUENCES + seed).await;
     }

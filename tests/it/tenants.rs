@@ -3,8 +3,8 @@
 use memstored::http::routes;
 use serde_json::{Value, json};
 
-use crate::support::Server;
-use crate::support::server::{Setup, text};
+use crate::support::server::text;
+use crate::support::{Database, Server};
 
 /// A workspace with a key of all scopes, and things of every kind in it.
 struct Tenant {
@@ -98,14 +98,10 @@ async fn what_is_foreign_in_an_own_store_is_unknown_too() {
 /// The deletion is another process's, so the key is still remembered here.
 #[tokio::test]
 async fn a_workspace_that_is_being_deleted_takes_no_new_store() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let setup = || Setup {
-        location: memstored::db::Location::File(folder.path().join("db")),
-        ..Setup::default()
-    };
-    let server = Server::with(setup()).await;
+    let database = Database::fresh();
+    let server = Server::on(&database).await;
     let one = tenant(&server, "one").await;
-    let other = Server::with(setup()).await;
+    let other = Server::on(&database).await;
     server.call_as(&one.key, "GET", "/v1/memory_stores", None).await.ok();
 
     other.delete(&format!("/x/v1/workspaces/{}", one.ids[3].1)).await.ok();

@@ -4,7 +4,8 @@
 //! over it in turn, and writes what the overlay has gathered. A command sees what earlier commands
 //! of its batch did; a refused one leaves nothing behind, since every check precedes the first
 //! change. A command that looks at a path which an earlier one has freed waits for a fresh read
-//! ([`Step::Later`]): what else lies there was not read.
+//! ([`Step::Later`]): what else lies there was not read. So does the redaction of a version that the
+//! round itself appends, since a round writes each row once.
 
 mod memories;
 mod overlay;
@@ -86,7 +87,7 @@ pub enum Step {
 
 /// Plans `command` over the overlay.
 pub fn plan(overlay: &mut Overlay, command: &Command, limits: &Limits) -> Step {
-    if spot(command).is_some_and(|spot| overlay.was_freed(&spot)) {
+    if waits(overlay, command) {
         return Step::Later;
     }
     Step::Done(Box::new(match &command.change {
@@ -101,6 +102,14 @@ pub fn plan(overlay: &mut Overlay, command: &Command, limits: &Limits) -> Step {
             versions::redact(overlay, command, store, version)
         }
     }))
+}
+
+/// Whether a command has to see what this round has written.
+fn waits(overlay: &Overlay, command: &Command) -> bool {
+    match &command.change {
+        Change::RedactVersion { version, .. } => overlay.was_appended(version),
+        _ => spot(command).is_some_and(|spot| overlay.was_freed(&spot)),
+    }
 }
 
 /// The place that a command is about to occupy.

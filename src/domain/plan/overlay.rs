@@ -182,6 +182,11 @@ impl Overlay {
         self.freed.iter().any(|(store, path)| *store == spot.store && path.overlaps(&spot.path))
     }
 
+    /// Whether this round writes the version: then it can't be changed in it, too.
+    pub(super) fn was_appended(&self, id: &VersionId) -> bool {
+        self.writes.versions.iter().any(|version| version.id == *id)
+    }
+
     /// Refuses an occupied spot; names the exact match, else the nearest ancestor, else the first
     /// descendant in byte order.
     pub(super) fn check_free(&self, spot: &Spot) -> Result<()> {

@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use crate::support::Server;
 use crate::support::server::{KEY, NOW, Setup, column, text};
+use crate::support::{Database, Server};
 
 const STORES: &str = "/v1/memory_stores";
 const KEYS: &str = "/x/v1/api_keys";
@@ -200,18 +200,14 @@ async fn the_configured_key_can_not_be_revoked_while_it_is_configured() {
 
 #[tokio::test]
 async fn the_first_workspace_stays_the_first_whatever_the_clock_says() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let setup = || Setup {
-        location: memstored::db::Location::File(folder.path().join("db")),
-        ..Setup::default()
-    };
-    let server = Server::with(setup()).await;
+    let database = Database::fresh();
+    let server = Server::on(&database).await;
     server.store().await;
     server.clock.set_micros(NOW - 86_400_000_000);
     server.post(WORKSPACES, json!({"name": "earlier"})).await.ok();
     server.app.close().await;
 
-    let again = Server::with(setup()).await;
+    let again = Server::on(&database).await;
 
     assert_eq!(again.get(STORES).await.ok()["data"].as_array().unwrap().len(), 1);
     assert_eq!(again.get(WORKSPACES).await.ok()["data"].as_array().unwrap().len(), 2);

@@ -1,9 +1,11 @@
 //! What tests stand on: a server in this process with a fixed clock and counted identifiers, a
 //! client that holds every answer to `openapi.yaml`, and the real program.
 
+pub mod database;
 pub mod openapi;
 pub mod program;
 pub mod server;
 
+pub use database::{Database, Direct};
 pub use program::Program;
 pub use server::{Answer, Server};

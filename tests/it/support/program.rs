@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::database;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_memstored");
 
-/// A command without any `MEMSTORED_…` variable of whoever runs the tests.
+/// A command without any `MEMSTORED_…` variable of whoever runs the tests. Its database is in
+/// `folder`, or belongs to it.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments).current_dir(folder);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MEMSTORED_")) {
         command.env_remove(name);
+    }
+    if let Some(url) = database::of_folder(folder) {
+        command.env("MEMSTORED_DATABASE_URL", url);
     }
     command
 }

@@ -16,7 +16,7 @@ use memstored::http::{self, Hosts, Http, Rate, Timeouts};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::openapi;
+use super::{Database, database, openapi};
 
 /// 2026-11-22T10:00:00Z
 pub const NOW: u64 = 1_795_341_600_000_000;
@@ -25,7 +25,8 @@ pub const BETA: &str = "agent-memory-2026-07-22";
 
 /// How a test wants its server.
 pub struct Setup {
-    pub location: Location,
+    /// One of its own where none is given.
+    pub location: Option<Location>,
     pub limits: Limits,
     pub dev: bool,
     pub lenient_headers: bool,
@@ -37,7 +38,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            location: Location::Memory,
+            location: None,
             limits: Limits::default(),
             dev: false,
             lenient_headers: false,
@@ -62,9 +63,14 @@ impl Server {
         Self::with(Setup::default()).await
     }
 
+    /// One on a database that outlives it.
+    pub async fn on(database: &Database) -> Self {
+        Self::with(Setup { location: Some(database.location()), ..Setup::default() }).await
+    }
+
     pub async fn with(setup: Setup) -> Self {
         let settings = Settings {
-            location: setup.location,
+            location: setup.location.unwrap_or_else(own_database),
             durability: Durability::Relaxed,
             limits: setup.limits,
             api_key: Some(KEY.to_owned().into()),
@@ -155,6 +161,10 @@ impl Server {
             }
         }
     }
+}
+
+fn own_database() -> Location {
+    if database::is_postgres() { Database::postgres().location() } else { Location::Memory }
 }
 
 /// A request with the headers that the official SDKs send.

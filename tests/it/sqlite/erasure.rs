@@ -28,9 +28,13 @@ fn found(folder: &Path, needle: &[u8]) -> Vec<String> {
 
 async fn on_disk() -> (TempDir, Server) {
     let folder = TempDir::new().unwrap();
-    let location = Location::File(folder.path().join("db"));
-    let server = Server::with(Setup { location, ..Setup::default() }).await;
+    let server = open(&folder.path().join("db")).await;
     (folder, server)
+}
+
+async fn open(file: &Path) -> Server {
+    let location = Some(Location::File(file.to_owned()));
+    Server::with(Setup { location, ..Setup::default() }).await
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -279,8 +283,7 @@ async fn the_next_start_finishes_an_erasure_that_was_cut_short() {
     }
     assert!(!found(folder.path(), b"secret content of mine").is_empty());
 
-    let location = Location::File(file);
-    let _server = Server::with(Setup { location, ..Setup::default() }).await;
+    let _server = open(&file).await;
 
     assert_gone(folder.path(), &made, "secret content of mine");
 }

@@ -1,0 +1,247 @@
+//! A connection to either database, and the few ways to use one.
+//!
+//! It is picked here which driver runs a statement; nothing above this file asks. A connection
+//! knows whether its transaction is open, so that one which is dropped midway (a client that goes
+//! away, a deadline) never returns to its pool with it.
+
+use std::time::Duration;
+
+use deadpool::managed::Object;
+use sqlx::postgres::PgQueryResult;
+use sqlx::sqlite::SqliteQueryResult;
+use sqlx::{Postgres, Sqlite, SqliteConnection};
+
+use super::dialect::{self, Dialect, postgres, sqlite};
+use super::script::Script;
+use super::sql::{Row, Sql};
+
+/// How long Postgres may take to answer a statement before it is taken for lost. Its own
+/// `statement_timeout` is shorter.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+pub struct Connection {
+    native: Native,
+    state: State,
+}
+
+enum Native {
+    Writer(SqliteConnection),
+    Reader(Object<sqlite::Readers>),
+    Postgres(Object<postgres::Servers>),
+    /// Not in its pool any more.
+    GivenUp,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Open,
+    /// The commit was sent, and not answered yet.
+    Committing,
+}
+
+macro_rules! connections {
+    ($($from:ty => $variant:ident;)*) => {$(
+        impl From<$from> for Connection {
+            fn from(native: $from) -> Self {
+                Self { native: Native::$variant(native), state: State::Idle }
+            }
+        }
+    )*};
+}
+
+connections! {
+    SqliteConnection => Writer;
+    Object<sqlite::Readers> => Reader;
+    Object<postgres::Servers> => Postgres;
+}
+
+/// Runs a statement on whichever driver this is.
+macro_rules! run {
+    ($self:ident, $sql:ident, $method:ident) => {
+        match &mut $self.native {
+            Native::Writer(connection) => {
+                let (text, arguments) = $sql.sqlite()?;
+                let query = sqlx::query_with::<Sqlite, _>(text, arguments);
+                query.$method(connection).await.map(Into::into)
+            }
+            Native::Reader(connection) => {
+                let (text, arguments) = $sql.sqlite()?;
+                let query = sqlx::query_with::<Sqlite, _>(text, arguments);
+                query.$method(&mut **connection).await.map(Into::into)
+            }
+            Native::Postgres(connection) => {
+                let (text, arguments) = $sql.postgres()?;
+                let query = sqlx::query_with::<Postgres, _>(text, arguments);
+                let answer = query.$method(&mut **connection);
+                let answer = tokio::time::timeout(ANSWERS_WITHIN, answer).await;
+                let answer = answer.unwrap_or_else(|_| Err(postgres::silent()));
+                answer.map(Into::into).inspect_err(|error| postgres::note(connection, error))
+            }
+            Native::GivenUp => Err(sqlx::Error::WorkerCrashed),
+        }
+    };
+}
+
+impl Connection {
+    pub fn dialect(&self) -> Dialect {
+        match self.native {
+            Native::Writer(_) | Native::Reader(_) | Native::GivenUp => Dialect::Sqlite,
+            Native::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Runs a statement; answers how many rows it changed.
+    pub async fn execute(&mut self, sql: Sql) -> sqlx::Result<u64> {
+        let Changed(rows) = run!(self, sql, execute)?;
+        Ok(rows)
+    }
+
+    pub async fn fetch_all(&mut self, sql: Sql) -> sqlx::Result<Vec<Row>> {
+        let Rows(rows) = run!(self, sql, fetch_all)?;
+        Ok(rows)
+    }
+
+    pub async fn fetch_optional(&mut self, sql: Sql) -> sqlx::Result<Option<Row>> {
+        let Rows(mut rows) = run!(self, sql, fetch_optional)?;
+        Ok(rows.pop())
+    }
+
+    pub async fn fetch_one(&mut self, sql: Sql) -> sqlx::Result<Row> {
+        self.fetch_optional(sql).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Begins a transaction that may write.
+    pub async fn begin(&mut self) -> sqlx::Result<()> {
+        self.begin_as(self.dialect().begin()).await
+    }
+
+    /// Begins a transaction that reads one state of the database.
+    pub async fn begin_snapshot(&mut self) -> sqlx::Result<()> {
+        self.begin_as(self.dialect().begin_snapshot()).await
+    }
+
+    async fn begin_as(&mut self, text: &'static str) -> sqlx::Result<()> {
+        self.state = State::Open;
+        self.execute(Sql::new(text)).await.map(drop)
+    }
+
+    /// Begins a transaction that may write with its first query: in one trip, where the driver
+    /// takes both at once.
+    pub async fn begin_with(&mut self, mut sql: Sql) -> sqlx::Result<Vec<Row>> {
+        match self.dialect() {
+            Dialect::Sqlite => {
+                self.state = State::Open;
+                sql.prefix(&format!("{}; ", self.dialect().begin()));
+            }
+            Dialect::Postgres => self.begin().await?,
+        }
+        self.fetch_all(sql).await
+    }
+
+    /// Writes, and goes on in the transaction.
+    pub async fn write(&mut self, script: Script) -> sqlx::Result<()> {
+        match script.finish() {
+            Some(sql) => self.execute(sql).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes, and commits: in one trip, where the driver takes both at once.
+    pub async fn write_and_commit(&mut self, script: Script) -> sqlx::Result<()> {
+        match (self.dialect(), script.finish()) {
+            (Dialect::Sqlite, Some(mut sql)) => {
+                sql.push("; commit");
+                self.execute(sql).await?;
+                self.state = State::Idle;
+                Ok(())
+            }
+            (_, Some(sql)) => {
+                self.execute(sql).await?;
+                self.commit().await
+            }
+            (_, None) => self.commit().await,
+        }
+    }
+
+    pub async fn commit(&mut self) -> sqlx::Result<()> {
+        self.state = State::Committing;
+        let done = self.execute(Sql::new("commit")).await;
+        match &done {
+            Ok(_) => self.state = State::Idle,
+            Err(error) if dialect::is_rolled_back(error) => self.state = State::Idle,
+            Err(_) => {}
+        }
+        done.map(drop)
+    }
+
+    /// Takes a failed transaction back, unless it is not known how its commit ended.
+    pub async fn roll_back(&mut self) {
+        if self.state != State::Open {
+            return;
+        }
+        match self.execute(Sql::new("rollback")).await {
+            Ok(_) => self.state = State::Idle,
+            Err(error) if self.dialect() == Dialect::Sqlite => {
+                self.state = State::Idle;
+                tracing::debug!(%error, "SQLite had rolled back already");
+            }
+            Err(error) => tracing::debug!(%error, "the connection is given up"),
+        }
+    }
+
+    /// Whether a commit was sent whose answer never came.
+    pub fn is_uncertain(&self) -> bool {
+        self.state == State::Committing && self.dialect() == Dialect::Postgres
+    }
+
+    /// Runs the migrator's own statements.
+    pub async fn migrate(
+        &mut self,
+        migrator: &sqlx::migrate::Migrator,
+    ) -> Result<(), sqlx::migrate::MigrateError> {
+        match &mut self.native {
+            Native::Writer(connection) => migrator.run(connection).await,
+            Native::Reader(connection) => migrator.run(&mut **connection).await,
+            Native::Postgres(connection) => migrator.run(&mut **connection).await,
+            Native::GivenUp => Err(sqlx::Error::WorkerCrashed.into()),
+        }
+    }
+}
+
+/// A connection that is dropped within a transaction does not return to its pool: closing it takes
+/// the transaction back, whatever it was doing.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.state != State::Idle {
+            match std::mem::replace(&mut self.native, Native::GivenUp) {
+                Native::Reader(connection) => drop(Object::take(connection)),
+                Native::Postgres(connection) => drop(Object::take(connection)),
+                Native::Writer(_) | Native::GivenUp => {}
+            }
+        }
+    }
+}
+
+struct Changed(u64);
+
+impl From<SqliteQueryResult> for Changed {
+    fn from(result: SqliteQueryResult) -> Self {
+        Self(result.rows_affected())
+    }
+}
+
+impl From<PgQueryResult> for Changed {
+    fn from(result: PgQueryResult) -> Self {
+        Self(result.rows_affected())
+    }
+}
+
+struct Rows(Vec<Row>);
+
+impl<R: IntoIterator<Item: Into<Row>>> From<R> for Rows {
+    fn from(rows: R) -> Self {
+        Self(rows.into_iter().map(Into::into).collect())
+    }
+}

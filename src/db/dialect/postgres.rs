@@ -1,0 +1,128 @@
+//! Postgres: how it is connected to, and what its errors mean.
+//!
+//! A connection that was lost takes all older ones with it: when the server went away, the rest
+//! are dead too, and asking each before its use would cost every request a trip. Only one that
+//! rested is asked.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolConfig, QueueMode, RecycleError, RecycleResult, Timeouts,
+};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::{Verdict, judge as judge_any};
+use crate::db::location::{Durability, Server};
+use crate::domain::{Error, Result};
+
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+const FREE_WITHIN: Duration = Duration::from_secs(10);
+/// One that was not used for that long is asked whether it is still there.
+const RESTED: Duration = Duration::from_secs(1);
+/// Distinct statements that are kept prepared: the row counts of inserts tell them apart.
+const STATEMENTS: usize = 256;
+
+/// A transaction of an instance that hangs must not hold a store for long; a cluster's own
+/// stricter `synchronous_commit` is left as it is.
+const SESSION: &str = "\
+    set statement_timeout = '15s'; set lock_timeout = '10s'; \
+    set idle_in_transaction_session_timeout = '30s'; \
+    set default_transaction_isolation = 'read committed'; ";
+const SYNC: &str = "select set_config('synchronous_commit', 'on', false) \
+                    where current_setting('synchronous_commit') in ('off', 'local')";
+const NO_SYNC: &str = "set synchronous_commit = off";
+
+/// Makes connections, and knows when one was lost.
+pub struct Servers {
+    options: PgConnectOptions,
+    durability: Durability,
+    lost: Mutex<Option<Instant>>,
+}
+
+pub fn pool(server: &Server, durability: Durability) -> Result<Pool<Servers>> {
+    let options = server.options.clone().application_name("memstored");
+    let servers = Servers {
+        options: options.statement_cache_capacity(STATEMENTS).disable_statement_logging(),
+        durability,
+        lost: Mutex::default(),
+    };
+    let mut config = PoolConfig::new(server.connections.max(1));
+    config.queue_mode = QueueMode::Lifo;
+    config.timeouts = Timeouts {
+        wait: Some(FREE_WITHIN),
+        create: Some(CONNECTS_WITHIN),
+        recycle: Some(CONNECTS_WITHIN),
+    };
+    let pool = Pool::builder(servers).config(config).runtime(Runtime::Tokio1).build();
+    pool.map_err(Error::internal)
+}
+
+impl Manager for Servers {
+    type Type = PgConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> sqlx::Result<PgConnection> {
+        let mut connection = self.options.connect().await?;
+        let sync = match self.durability {
+            Durability::Full => SYNC,
+            Durability::Relaxed => NO_SYNC,
+        };
+        for settings in [SESSION, sync] {
+            sqlx::raw_sql(settings).execute(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut PgConnection,
+        metrics: &Metrics,
+    ) -> RecycleResult<sqlx::Error> {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.is_some_and(|lost| metrics.created <= lost) {
+            return Err(RecycleError::message("another connection was lost since"));
+        }
+        if metrics.last_used() > RESTED {
+            connection.ping().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Remembers that a connection was lost, where that is what the error says.
+pub fn note(connection: &Object<Servers>, error: &sqlx::Error) {
+    if judge_any(error) == Verdict::Lost
+        && let Some(pool) = Object::pool(connection)
+    {
+        tracing::warn!(%error, "a connection to the database was lost");
+        let mut lost = pool.manager().lost.lock().unwrap_or_else(PoisonError::into_inner);
+        *lost = Some(Instant::now());
+    }
+}
+
+/// The error of a server that does not answer any more.
+pub fn silent() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "Postgres does not answer"))
+}
+
+/// What an error of Postgres means; `None` for any other.
+pub fn judge(error: &sqlx::Error) -> Option<Verdict> {
+    let code = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.code();
+    Some(match code {
+        "40001" | "40P01" => Verdict::Conflict,
+        "53100" => Verdict::DiskFull,
+        // A lock or a statement that took too long; no memory, no connection left.
+        "55P03" | "57014" | "53200" | "53300" | "53400" => Verdict::Busy,
+        // A standby, after a switch-over; an idle transaction that was ended; a failed disk.
+        "25006" | "25P03" | "58030" => Verdict::Lost,
+        // Wrong password, no such database: said in full where the server is started.
+        "3D000" => Verdict::CantOpen,
+        _ if code.starts_with("28") => Verdict::CantOpen,
+        _ if code.starts_with("57P") || code.starts_with("08") => Verdict::Lost,
+        _ => Verdict::Unexpected,
+    })
+}

@@ -1,0 +1,126 @@
+//! SQLite: how it is opened, what its errors mean, and how its log is kept small and emptied.
+//!
+//! The automatic checkpoint is off: SQLite swallows its errors, and an fsync that failed there must
+//! stop the server. The writer checkpoints instead, and looks at the result.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Pool, QueueMode, RecycleResult};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
+
+use super::Verdict;
+use crate::db::connection::Connection;
+use crate::db::location::{Durability, Location};
+use crate::db::sql::Sql;
+use crate::domain::{Error, Result};
+
+const READERS: usize = 4;
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Distinct scripts of the writer that are kept prepared: the row counts of inserts tell them apart.
+const WRITER_STATEMENTS: usize = 128;
+
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_IOERR: i32 = 10;
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_CANTOPEN: i32 = 14;
+const SQLITE_NOTADB: i32 = 26;
+
+/// Opens the connection that writes; makes the file, readable by its owner only.
+pub async fn open_writer(location: &Location, durability: Durability) -> Result<Connection> {
+    if let Location::File(path) = location {
+        create(path).map_err(|error| cant_open(location, error))?;
+    }
+    let synchronous = match durability {
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Relaxed => SqliteSynchronous::Off,
+    };
+    let mut options = options(location)
+        .synchronous(synchronous)
+        .statement_cache_capacity(WRITER_STATEMENTS)
+        .pragma("secure_delete", "on")
+        .pragma("wal_autocheckpoint", "0");
+    if matches!(location, Location::File(_)) {
+        options = options.journal_mode(SqliteJournalMode::Wal);
+    }
+    let opened = options.connect().await;
+    opened.map(Connection::from).map_err(|error| cant_open(location, error))
+}
+
+/// Opens the connections that read beside the writer.
+pub struct Readers(SqliteConnectOptions);
+
+/// The pool of connections that read beside the writer; opened when first needed.
+pub fn readers(location: &Location) -> Result<Pool<Readers>> {
+    let manager = Readers(options(location).pragma("query_only", "on"));
+    let pool = Pool::builder(manager).max_size(READERS).queue_mode(QueueMode::Lifo).build();
+    pool.map_err(Error::internal)
+}
+
+impl Manager for Readers {
+    type Type = SqliteConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> sqlx::Result<SqliteConnection> {
+        self.0.connect().await
+    }
+
+    async fn recycle(&self, _: &mut SqliteConnection, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        Ok(())
+    }
+}
+
+fn options(location: &Location) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new().busy_timeout(BUSY_WAIT).disable_statement_logging();
+    match location.file() {
+        Some(path) => options.filename(path),
+        None => options.in_memory(true),
+    }
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+fn cant_open(location: &Location, error: impl std::fmt::Display) -> Error {
+    Error::Unavailable { reason: format!("can't open {location}: {error}"), retry: false }
+}
+
+/// Copies the log into the file as far as readers allow.
+pub async fn checkpoint(connection: &mut Connection) -> sqlx::Result<()> {
+    connection.fetch_all(Sql::new("pragma wal_checkpoint(passive)")).await.map(drop)
+}
+
+/// Copies the log into the file and empties it; false where a reader prevents that for half a
+/// second. (Everyone else waits meanwhile.)
+pub async fn truncate_log(connection: &mut Connection) -> sqlx::Result<bool> {
+    connection.execute(Sql::new("pragma busy_timeout = 500")).await?;
+    let row = connection.fetch_one(Sql::new("pragma wal_checkpoint(truncate)")).await;
+    connection.execute(Sql::new("pragma busy_timeout = 5000")).await?;
+    Ok(row?.get::<i64>(0)? == 0)
+}
+
+/// Writes the whole file anew, so that its free space holds nothing.
+pub async fn rewrite(connection: &mut Connection) -> sqlx::Result<()> {
+    connection.execute(Sql::new("vacuum")).await.map(drop)
+}
+
+/// What an error of SQLite means; `None` for any other.
+pub fn judge(error: &sqlx::Error) -> Option<Verdict> {
+    let error = error.as_database_error()?;
+    error.try_downcast_ref::<SqliteError>()?;
+    let code = error.code()?.parse::<i32>().ok()? & 0xff;
+    Some(match code {
+        SQLITE_BUSY | SQLITE_LOCKED => Verdict::Busy,
+        SQLITE_FULL => Verdict::DiskFull,
+        SQLITE_CANTOPEN => Verdict::CantOpen,
+        SQLITE_IOERR | SQLITE_CORRUPT | SQLITE_NOTADB => Verdict::Fatal,
+        _ => Verdict::Unexpected,
+    })
+}

@@ -1,0 +1,152 @@
+//! Where a database is, and how durable its commits are.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sqlx::postgres::PgConnectOptions;
+
+use crate::domain::{Error, Result};
+
+/// Where a database is, as given by `--database-url`.
+#[derive(Clone, Debug)]
+pub enum Location {
+    File(PathBuf),
+    /// Private to the process and gone at its end.
+    Memory,
+    Postgres(Box<Server>),
+}
+
+/// A database of a Postgres server. Its password is never shown.
+#[derive(Clone)]
+pub struct Server {
+    pub(super) options: PgConnectOptions,
+    /// Most connections at one time.
+    pub(super) connections: usize,
+}
+
+impl Location {
+    pub const CONNECTIONS: usize = 16;
+
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory | Self::Postgres(_) => None,
+        }
+    }
+
+    /// With at most so many connections to Postgres; a file has its own.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        if let Self::Postgres(server) = &mut self {
+            server.connections = connections;
+        }
+        self
+    }
+}
+
+impl FromStr for Location {
+    type Err = Error;
+
+    /// A refusal never repeats a Postgres URL, which may hold a password.
+    fn from_str(url: &str) -> Result<Self> {
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = url.parse().map_err(|error| {
+                Error::Invalid(format!(
+                    "database URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; this one \
+                     can't be read: {error}"
+                ))
+            })?;
+            let connections = Self::CONNECTIONS;
+            return Ok(Self::Postgres(Box::new(Server { options, connections })));
+        }
+        let refuse = || {
+            Error::Invalid(format!(
+                "database URL must be sqlite:PATH, sqlite::memory: or postgres://…; got {url:?}"
+            ))
+        };
+        let path = url.strip_prefix("sqlite:").ok_or_else(refuse)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        match path {
+            "" => Err(refuse()),
+            ":memory:" => Ok(Self::Memory),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Memory => f.write_str("sqlite::memory:"),
+            Self::Postgres(server) => server.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.options.get_username();
+        let database = self.options.get_database().unwrap_or(user);
+        if let Some(folder) = self.options.get_socket() {
+            return write!(f, "postgres://{user}@/{database}?host={}", folder.display());
+        }
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        write!(f, "postgres://{user}@{host}:{port}/{database}")
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether an acknowledged write survives a power failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Durability {
+    /// Every commit is synced to disk before it is answered.
+    Full,
+    /// Commits are not synced: for tests.
+    Relaxed,
+}
+
+impl Durability {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Relaxed => "relaxed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(url: &str) -> Option<String> {
+        url.parse::<Location>().ok().map(|location| location.to_string())
+    }
+
+    #[test]
+    fn a_url_names_a_file_or_memory() {
+        assert_eq!(shown("sqlite::memory:").unwrap(), "sqlite::memory:");
+        assert_eq!(shown("sqlite:notes.db").unwrap(), "sqlite:notes.db");
+        assert_eq!(shown("sqlite:///var/notes.db").unwrap(), "sqlite:/var/notes.db");
+        for bad in ["", "sqlite:", "notes.db", "mysql://db", "postgres", "postgres://a:b:c"] {
+            assert_eq!(shown(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_postgres_url_is_shown_without_its_password() {
+        let url = "postgresql://ann:secret@db.example:6543/notes?sslmode=require";
+        assert_eq!(shown(url).unwrap(), "postgres://ann@db.example:6543/notes");
+        let url = "postgres://ann:secret@localhost/notes?host=%2Frun%2Fpg";
+        assert_eq!(shown(url).unwrap(), "postgres://ann@/notes?host=/run/pg");
+        assert!(!format!("{:?}", url.parse::<Location>()).contains("secret"));
+        let refusal = "postgres://ann:secret@host:port/notes".parse::<Location>().unwrap_err();
+        assert!(!refusal.to_string().contains("secret"), "{refusal}");
+    }
+}

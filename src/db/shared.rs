@@ -1,0 +1,179 @@
+//! What readers and the write path share: the connections, and whether the disk can be trusted.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, OnceLock};
+
+use deadpool::managed::Pool;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard};
+
+use super::connection::Connection;
+use super::dialect::postgres::{self, Servers};
+use super::dialect::sqlite::{self, Readers};
+use super::dialect::{self, Verdict};
+use super::location::{Durability, Location};
+use super::residue::DatabaseFile;
+use crate::domain::limits::Limits;
+use crate::domain::{Error, Result};
+
+pub struct Shared {
+    pub backend: Backend,
+    /// Why nothing may be acknowledged any more, once that is so.
+    broken: OnceLock<String>,
+    pub limits: Limits,
+    /// Wakes the reaper when a store was deleted.
+    pub deleted: Notify,
+}
+
+pub enum Backend {
+    Sqlite(OneFile),
+    Postgres(Pool<Servers>),
+}
+
+/// A SQLite database: one connection that writes, and beside it those that read. In memory the one
+/// does both.
+pub struct OneFile {
+    readers: Option<Pool<Readers>>,
+    writer: Arc<Mutex<Connection>>,
+    /// Reads hold it shared; an erasure holds it alone while it truncates the log.
+    pub gate: RwLock<()>,
+    pub file: Option<DatabaseFile>,
+}
+
+/// A connection, for as long as it is held.
+pub enum Held {
+    Pooled(Connection),
+    Writer(OwnedMutexGuard<Connection>),
+}
+
+/// A connection for reading.
+pub struct Reader<'a> {
+    held: Held,
+    _gate: Option<RwLockReadGuard<'a, ()>>,
+}
+
+impl Shared {
+    pub async fn open(location: &Location, durability: Durability, limits: Limits) -> Result<Self> {
+        let backend = match location {
+            Location::Postgres(server) => Backend::Postgres(postgres::pool(server, durability)?),
+            Location::File(_) | Location::Memory => Backend::Sqlite(OneFile {
+                writer: Arc::new(Mutex::new(sqlite::open_writer(location, durability).await?)),
+                readers: location.file().map(|_| sqlite::readers(location)).transpose()?,
+                gate: RwLock::new(()),
+                file: location.file().map(DatabaseFile::open).transpose()?,
+            }),
+        };
+        Ok(Self { backend, broken: OnceLock::new(), limits, deleted: Notify::new() })
+    }
+
+    /// The first connection; where there is none, the reason in the database's own words.
+    pub async fn opened(&self, location: &Location) -> Result<Held> {
+        let Backend::Postgres(pool) = &self.backend else { return self.writing().await };
+        match pool.get().await {
+            Ok(connection) => Ok(Held::Pooled(connection.into())),
+            Err(error) => {
+                let reason = match error {
+                    deadpool::managed::PoolError::Backend(error) => error.to_string(),
+                    other => other.to_string(),
+                };
+                let reason = format!("can't open {location}: {reason}");
+                Err(Error::Unavailable { reason, retry: false })
+            }
+        }
+    }
+
+    pub async fn read(&self) -> Result<Reader<'_>> {
+        match &self.backend {
+            Backend::Sqlite(OneFile { readers: Some(readers), gate, .. }) => {
+                let gate = gate.read().await;
+                let held = Held::Pooled(dialect::acquired(readers.get().await)?.into());
+                Ok(Reader { held, _gate: Some(gate) })
+            }
+            _ => Ok(Reader { held: self.writing().await?, _gate: None }),
+        }
+    }
+
+    /// A connection that may write; on SQLite there is one.
+    pub async fn writing(&self) -> Result<Held> {
+        match &self.backend {
+            Backend::Sqlite(file) => Ok(Held::Writer(Arc::clone(&file.writer).lock_owned().await)),
+            Backend::Postgres(pool) => {
+                Ok(Held::Pooled(dialect::acquired(pool.get().await)?.into()))
+            }
+        }
+    }
+
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
+    }
+
+    /// Refuses when an earlier I/O error forbids to acknowledge anything.
+    pub fn check(&self) -> Result<()> {
+        match self.broken() {
+            Some(reason) => Err(Error::Unavailable { reason: reason.to_owned(), retry: false }),
+            None => Ok(()),
+        }
+    }
+
+    /// Turns a database error into an answer, and remembers one after which no commit can be
+    /// trusted.
+    pub fn failed(&self, error: sqlx::Error) -> Error {
+        if dialect::judge(&error) == Verdict::Fatal {
+            let reason = format!("the database file can't be trusted until a restart: {error}");
+            tracing::error!(reason, "no write is acknowledged any more");
+            let _ = self.broken.set(reason);
+        }
+        self.check().err().unwrap_or_else(|| dialect::trouble(error))
+    }
+
+    /// Closes; a file's log is emptied, as far as other processes allow.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Postgres(pool) => pool.close(),
+            Backend::Sqlite(file) => {
+                if let Some(readers) = &file.readers {
+                    readers.close();
+                }
+                let mut connection = file.writer.lock().await;
+                if self.check().is_ok()
+                    && let Err(error) = sqlite::truncate_log(&mut connection).await
+                {
+                    self.failed(error);
+                }
+            }
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Writer(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Connection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Writer(connection) => connection,
+        }
+    }
+}
+
+impl Deref for Reader<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.held
+    }
+}
+
+impl DerefMut for Reader<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.held
+    }
+}

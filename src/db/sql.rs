@@ -1,0 +1,178 @@
+//! One text for both drivers: a statement with its values, and the rows that come back.
+//!
+//! Parameters are `$1`, `$2`, … on both. The values are owned, so that a statement can be built
+//! before it is known which connection runs it, and run again after a conflict.
+
+use std::borrow::Cow;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{
+    Arguments, AssertSqlSafe, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type,
+};
+
+/// A value of one of the three types that the schema has.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    Text(Option<String>),
+    Integer(Option<i64>),
+    Bytes(Option<Vec<u8>>),
+}
+
+macro_rules! arguments {
+    ($($from:ty => |$value:ident| $arg:expr;)*) => {$(
+        impl From<$from> for Arg {
+            fn from($value: $from) -> Self {
+                $arg
+            }
+        }
+    )*};
+}
+
+arguments! {
+    &str => |text| Self::Text(Some(text.to_owned()));
+    String => |text| Self::Text(Some(text));
+    Option<&str> => |text| Self::Text(text.map(str::to_owned));
+    Option<String> => |text| Self::Text(text);
+    i64 => |number| Self::Integer(Some(number));
+    Option<i64> => |number| Self::Integer(number);
+    &[u8] => |bytes| Self::Bytes(Some(bytes.to_vec()));
+    &[u8; 32] => |bytes| Self::Bytes(Some(bytes.to_vec()));
+    Option<&[u8]> => |bytes| Self::Bytes(bytes.map(<[u8]>::to_vec));
+    Option<Vec<u8>> => |bytes| Self::Bytes(bytes);
+}
+
+/// A statement, or a script of several.
+#[derive(Clone, Debug, Default)]
+pub struct Sql {
+    text: Cow<'static, str>,
+    args: Vec<Arg>,
+}
+
+impl Sql {
+    pub fn new(text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), args: Vec::new() }
+    }
+
+    /// Gives the next of the parameters that stand in the text.
+    pub fn bind(mut self, arg: impl Into<Arg>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.to_mut().push_str(text);
+        self
+    }
+
+    /// Writes the next parameter, and gives its value.
+    pub fn push_bind(&mut self, arg: impl Into<Arg>) -> &mut Self {
+        self.args.push(arg.into());
+        let number = self.args.len();
+        self.push(&format!("${number}"))
+    }
+
+    /// Writes `values (…), (…)`, a row for each item.
+    pub fn push_values<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        row: impl Fn(T) -> Vec<Arg>,
+    ) -> &mut Self {
+        for (at, item) in items.into_iter().enumerate() {
+            self.push(if at == 0 { "values (" } else { ", (" });
+            self.push_list(row(item)).push(")");
+        }
+        self
+    }
+
+    /// Writes parameters with commas between.
+    pub fn push_list<A: Into<Arg>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
+        for (at, arg) in args.into_iter().enumerate() {
+            if at > 0 {
+                self.push(", ");
+            }
+            self.push_bind(arg);
+        }
+        self
+    }
+
+    /// Puts something before the text.
+    pub fn prefix(&mut self, text: &str) {
+        self.text.to_mut().insert_str(0, text);
+    }
+
+    /// The text and the values as the SQLite driver takes them.
+    pub(super) fn sqlite(self) -> sqlx::Result<(SqlStr, SqliteArguments)> {
+        let mut arguments = SqliteArguments::default();
+        for arg in self.args {
+            match arg {
+                Arg::Text(text) => arguments.add(text),
+                Arg::Integer(number) => arguments.add(number),
+                Arg::Bytes(bytes) => arguments.add(bytes),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok((safe(self.text), arguments))
+    }
+
+    /// The text and the values as the Postgres driver takes them.
+    pub(super) fn postgres(self) -> sqlx::Result<(SqlStr, PgArguments)> {
+        let mut arguments = PgArguments::default();
+        for arg in self.args {
+            match arg {
+                Arg::Text(text) => arguments.add(text),
+                Arg::Integer(number) => arguments.add(number),
+                Arg::Bytes(bytes) => arguments.add(bytes),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok((safe(self.text), arguments))
+    }
+}
+
+/// The text holds constants and parameters' numbers only: what a client sent is always an [`Arg`].
+fn safe(text: Cow<'static, str>) -> SqlStr {
+    match text {
+        Cow::Borrowed(text) => text.into_sql_str(),
+        Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
+    }
+}
+
+/// A row of either driver.
+#[derive(Debug)]
+pub enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// What a column can be read as.
+pub trait Column<'r>:
+    Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+impl<'r, T> Column<'r> for T where
+    T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+impl Row {
+    pub fn get<'r, T: Column<'r>>(&'r self, column: usize) -> sqlx::Result<T> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+}
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self::Sqlite(row)
+    }
+}
+
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self::Postgres(row)
+    }
+}

@@ -1,0 +1,116 @@
+//! Disks that fail or are full: nothing is acknowledged that is not there.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::Program;
+use crate::support::program::command;
+use crate::support::server::text;
+
+const KEY: &str = "durable-key";
+
+fn serve(folder: &Path) -> Program {
+    Program::serve(folder, &["--api-key", KEY, "--log", "error"])
+}
+
+/// Starts the server under strace, which makes the `when`-th call of `syscall` fail, and only that:
+/// what comes after it would succeed.
+fn serve_with_fault(folder: &Path, syscall: &str, error: &str, when: usize) -> Program {
+    let plain = command(folder, &[]);
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={syscall}")])
+        .args(["-e", &format!("inject={syscall}:error={error}:when={when}")])
+        .arg(plain.get_program())
+        .args(["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"])
+        .current_dir(folder);
+    Program::spawn(&mut strace)
+}
+
+/// SQLite itself would go on committing after a failed fsync; the server must not. (The second
+/// sync is of the folder, whose failure SQLite ignores.)
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_and_health_says_why() {
+    for when in [1, 3, 6] {
+        let folder = TempDir::new().unwrap();
+        let plain = serve(folder.path());
+        plain.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "before"})));
+        plain.stop();
+        let server = serve_with_fault(folder.path(), "fsync,fdatasync", "EIO", when);
+        let create = || server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
+
+        let mut acknowledged = 0;
+        let (status, body) = loop {
+            match create() {
+                (200, _) => acknowledged += 1,
+                refused => break refused,
+            }
+            assert!(acknowledged < 50, "the fault never showed");
+        };
+
+        assert_eq!(status, 503, "{body}");
+        assert_eq!(body["error"]["type"], "api_error");
+        for _ in 0..3 {
+            assert_eq!(create().0, 503, "no write is acknowledged until a restart");
+        }
+        let (health, body) = server.call(KEY, "GET", "/health", None);
+        assert_eq!((health, &body["ready"]), (503, &json!(false)));
+        assert!(text(&body, "reason").contains("restart"), "{body}");
+        drop(server);
+
+        let restarted = serve(folder.path());
+        let (_, page) = restarted.call(KEY, "GET", "/v1/memory_stores?limit=100", None);
+        assert!(page["data"].as_array().unwrap().len() > acknowledged, "{page}");
+        assert_eq!(
+            restarted.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"}))).0,
+            200
+        );
+        restarted.stop();
+    }
+}
+
+#[test]
+fn a_full_disk_is_503_and_service_resumes_with_space() {
+    let folder = TempDir::new().unwrap();
+    let mount = |arguments: &[&str]| Command::new(arguments[0]).args(&arguments[1..]).status();
+    let target = folder.path().to_str().unwrap().to_owned();
+    let mounted = mount(&["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", &target]).unwrap();
+    assert!(mounted.success(), "this test needs to mount a tmpfs, as root can");
+
+    let outcome = std::panic::catch_unwind(|| fill_and_free(folder.path()));
+
+    mount(&["umount", "-l", &target]).unwrap();
+    outcome.unwrap();
+}
+
+fn fill_and_free(folder: &Path) {
+    std::fs::write(folder.join("ballast"), vec![0; 600_000]).unwrap();
+    let server = serve(folder);
+    let (_, store) = server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
+    let memories = format!("/v1/memory_stores/{}/memories", text(&store, "id"));
+    let create = |number: usize| {
+        let body = json!({"path": format!("/{number}"), "content": "x".repeat(20_000)});
+        server.call(KEY, "POST", &memories, Some(&body))
+    };
+
+    let mut written = 0;
+    let (status, body) = loop {
+        match create(written) {
+            (200, _) => written += 1,
+            refused => break refused,
+        }
+        assert!(written < 200, "the disk was never full");
+    };
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(body["error"]["message"], "the disk is full: nothing was written");
+    assert_eq!(server.call(KEY, "GET", "/health", None).0, 200);
+    std::fs::remove_file(folder.join("ballast")).unwrap();
+
+    assert_eq!(create(written).0, 200, "service resumes with space");
+    let (_, page) = server.call(KEY, "GET", &format!("{memories}?limit=100"), None);
+    assert_eq!(page["data"].as_array().unwrap().len(), written + 1);
+    server.stop();
+}

@@ -1,0 +1,5 @@
+//! What only SQLite has. Not part of a run on Postgres.
+
+mod disk;
+mod erasure;
+mod schema;
