@@ -8,6 +8,7 @@ mod auth;
 mod memories;
 pub mod secret;
 mod stores;
+pub mod upkeep;
 mod versions;
 
 use std::sync::Arc;

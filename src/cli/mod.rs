@@ -1,6 +1,9 @@
 //! The command line: one file a command. stdout is data, stderr is talk.
 
+mod copy;
+mod doctor;
 mod keys;
+mod migrate;
 mod output;
 mod serve;
 mod target;
@@ -22,7 +25,10 @@ Examples:
   memstored serve                       start on 127.0.0.1:8780 with ./memstored.db
   memstored serve --dev --listen 127.0.0.1:0
                                         for tests: each API key is its own empty workspace
+  memstored serve --database-url postgres://memstored@db.example/memstored
+                                        for teams: any number of instances on one Postgres
   memstored key create --name ci        make an API key
+  memstored doctor                      look the database over
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict")]
 struct Cli {
@@ -40,6 +46,12 @@ enum Command {
     /// Make, list and delete workspaces
     #[command(subcommand)]
     Workspace(workspaces::Workspace),
+    /// Bring the schema of a database up to date
+    Migrate(migrate::Migrate),
+    /// Look a database over
+    Doctor(doctor::Doctor),
+    /// Move a whole installation from one database to another
+    Copy(copy::Copy),
 }
 
 /// Why a command failed.
@@ -100,6 +112,9 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Done {
         Command::Serve(settings) => serve::run(settings).await,
         Command::Key(command) => keys::run(command, innermost(matches)).await,
         Command::Workspace(command) => workspaces::run(command, innermost(matches)).await,
+        Command::Migrate(migrate) => migrate::run(migrate).await,
+        Command::Doctor(doctor) => doctor::run(doctor).await,
+        Command::Copy(copy) => copy::run(copy).await,
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args};
 use secrecy::SecretString;
 
 use super::{Failure, output};
-use crate::app::{App, Authority, Settings};
+use crate::app::{App, Authority, Settings, upkeep};
 use crate::client::Client;
 use crate::clock::{SystemClock, SystemSource};
 use crate::config::DATABASE_URL;
@@ -29,6 +29,19 @@ pub struct TargetFlags {
     /// API key with the admin scope, for a server
     #[arg(long, env = "MEMSTORED_API_KEY", value_name = "KEY", hide_env_values = true)]
     api_key: Option<SecretString>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// For commands that work on a database and nothing else.
+#[derive(Args, Debug)]
+pub struct DatabaseFlags {
+    /// Database: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
+    #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
+    #[arg(hide_env_values = true)]
+    pub database_url: Location,
 
     /// Print JSON
     #[arg(long)]
@@ -84,16 +97,10 @@ impl TargetFlags {
                 "an in-memory database is private to its server: name the server with --url".into(),
             ));
         }
-        if let Location::File(path) = &self.database_url
-            && !path.exists()
-        {
-            if !create {
-                return Err(Failure::Failed(format!(
-                    "there is no database at {}: name it with --database-url",
-                    path.display()
-                )));
-            }
-            output::say(&format!("making a new database at {}", path.display()));
+        if !create {
+            upkeep::require_database(&self.database_url).await?;
+        } else if self.database_url.is_missing() {
+            output::say(&format!("making a new database at {}", self.database_url));
         }
         let settings = Settings {
             location: self.database_url.clone(),

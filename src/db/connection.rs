@@ -12,16 +12,15 @@ use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Postgres, Sqlite, SqliteConnection};
 
 use super::dialect::{self, Dialect, postgres, sqlite};
+use super::location::Purpose;
 use super::script::Script;
 use super::sql::{Row, Sql};
-
-/// How long Postgres may take to answer a statement before it is taken for lost. Its own
-/// `statement_timeout` is shorter.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
 pub struct Connection {
     native: Native,
     state: State,
+    /// How long Postgres may take to answer before it is taken for lost.
+    patience: Duration,
 }
 
 enum Native {
@@ -41,20 +40,23 @@ enum State {
     Committing,
 }
 
-macro_rules! connections {
-    ($($from:ty => $variant:ident;)*) => {$(
-        impl From<$from> for Connection {
-            fn from(native: $from) -> Self {
-                Self { native: Native::$variant(native), state: State::Idle }
-            }
-        }
-    )*};
+impl From<SqliteConnection> for Connection {
+    fn from(connection: SqliteConnection) -> Self {
+        Self::new(Native::Writer(connection), Duration::MAX)
+    }
 }
 
-connections! {
-    SqliteConnection => Writer;
-    Object<sqlite::Readers> => Reader;
-    Object<postgres::Servers> => Postgres;
+impl From<Object<sqlite::Readers>> for Connection {
+    fn from(connection: Object<sqlite::Readers>) -> Self {
+        Self::new(Native::Reader(connection), Duration::MAX)
+    }
+}
+
+impl From<Object<postgres::Servers>> for Connection {
+    fn from(connection: Object<postgres::Servers>) -> Self {
+        let patience = postgres::patience(postgres::purpose(&connection));
+        Self::new(Native::Postgres(connection), patience)
+    }
 }
 
 /// Runs a statement on whichever driver this is.
@@ -75,7 +77,7 @@ macro_rules! run {
                 let (text, arguments) = $sql.postgres()?;
                 let query = sqlx::query_with::<Postgres, _>(text, arguments);
                 let answer = query.$method(&mut **connection);
-                let answer = tokio::time::timeout(ANSWERS_WITHIN, answer).await;
+                let answer = tokio::time::timeout($self.patience, answer).await;
                 let answer = answer.unwrap_or_else(|_| Err(postgres::silent()));
                 answer.map(Into::into).inspect_err(|error| postgres::note(connection, error))
             }
@@ -85,6 +87,10 @@ macro_rules! run {
 }
 
 impl Connection {
+    fn new(native: Native, patience: Duration) -> Self {
+        Self { native, state: State::Idle, patience }
+    }
+
     pub fn dialect(&self) -> Dialect {
         match self.native {
             Native::Writer(_) | Native::Reader(_) | Native::GivenUp => Dialect::Sqlite,
@@ -196,7 +202,7 @@ impl Connection {
         self.state == State::Committing && self.dialect() == Dialect::Postgres
     }
 
-    /// Runs the migrator's own statements.
+    /// Applies what is missing, however long it takes.
     pub async fn migrate(
         &mut self,
         migrator: &sqlx::migrate::Migrator,
@@ -204,7 +210,14 @@ impl Connection {
         match &mut self.native {
             Native::Writer(connection) => migrator.run(connection).await,
             Native::Reader(connection) => migrator.run(&mut **connection).await,
-            Native::Postgres(connection) => migrator.run(&mut **connection).await,
+            Native::Postgres(connection) => {
+                let unbounded = postgres::times(Purpose::Upkeep);
+                sqlx::raw_sql(unbounded).execute(&mut **connection).await?;
+                migrator.run(&mut **connection).await?;
+                let usual = postgres::times(postgres::purpose(connection));
+                sqlx::raw_sql(usual).execute(&mut **connection).await?;
+                Ok(())
+            }
             Native::GivenUp => Err(sqlx::Error::WorkerCrashed.into()),
         }
     }

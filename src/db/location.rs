@@ -35,6 +35,11 @@ impl Location {
         }
     }
 
+    /// Whether this is a file that is not there.
+    pub fn is_missing(&self) -> bool {
+        self.file().is_some_and(|path| !path.exists())
+    }
+
     /// With at most so many connections to Postgres; a file has its own.
     #[must_use]
     pub fn with_connections(mut self, connections: usize) -> Self {
@@ -100,6 +105,24 @@ impl fmt::Display for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// Statements are bounded in time, so that nothing holds a store for long.
+    Serve(Durability),
+    /// Statements take what time they need.
+    Upkeep,
+}
+
+impl Purpose {
+    pub const fn durability(self) -> Durability {
+        match self {
+            Self::Serve(durability) => durability,
+            Self::Upkeep => Durability::Full,
+        }
     }
 }
 

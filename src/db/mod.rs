@@ -8,8 +8,10 @@ mod admin;
 mod batch;
 mod commit;
 mod connection;
+mod copy;
 mod dialect;
 mod erasure;
+mod examine;
 mod keys;
 mod lanes;
 mod location;
@@ -22,6 +24,7 @@ mod script;
 mod shared;
 mod sql;
 mod stores;
+mod tables;
 mod versions;
 mod workspaces;
 mod writer;
@@ -29,15 +32,35 @@ mod writer;
 use std::sync::Arc;
 
 pub use admin::{Admin, AdminCommand, AdminOutcome};
+pub use copy::{Copied, Progress, copy};
+pub use examine::{Finding, Grade, examine};
 pub use location::{Durability, Location};
-pub use migrate::{Fresh, Installation};
+pub use migrate::{Fresh, Installation, Schema};
+pub use tables::{Kind, TABLES, Table};
 
+use self::location::Purpose;
 use self::shared::{Reader, Shared};
 use self::sql::Sql;
 use crate::domain::limits::Limits;
 use crate::domain::plan::{Command, Outcome};
 use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result};
+
+/// Compares a database's schema with the one that this program knows, without changing it.
+pub async fn schema(location: &Location) -> Result<Schema> {
+    let shared = Shared::open(location, Purpose::Upkeep, Limits::default()).await?;
+    let schema = migrate::schema(&mut *shared.opened(location).await?).await;
+    shared.close().await;
+    schema
+}
+
+/// Brings a database's schema up to date; answers how it stood before.
+pub async fn migrate(location: &Location) -> Result<Schema> {
+    let shared = Shared::open(location, Purpose::Upkeep, Limits::default()).await?;
+    let before = migrate::update(&mut *shared.opened(location).await?).await;
+    shared.close().await;
+    before
+}
 
 /// One open database: its readers, and its write path.
 pub struct Db {
@@ -60,7 +83,7 @@ impl Db {
         limits: Limits,
         fresh: Fresh,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared::open(location, durability, limits).await?);
+        let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits).await?);
         let installation = migrate::run(&mut *shared.opened(location).await?, fresh).await?;
         let writes = match location {
             Location::Postgres(_) => Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared))),

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::dialect::postgres::{self, Servers};
 use super::dialect::sqlite::{self, Readers};
 use super::dialect::{self, Verdict};
-use super::location::{Durability, Location};
+use super::location::{Location, Purpose};
 use super::residue::DatabaseFile;
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
@@ -52,11 +52,13 @@ pub struct Reader<'a> {
 }
 
 impl Shared {
-    pub async fn open(location: &Location, durability: Durability, limits: Limits) -> Result<Self> {
+    pub async fn open(location: &Location, purpose: Purpose, limits: Limits) -> Result<Self> {
         let backend = match location {
-            Location::Postgres(server) => Backend::Postgres(postgres::pool(server, durability)?),
+            Location::Postgres(server) => Backend::Postgres(postgres::pool(server, purpose)?),
             Location::File(_) | Location::Memory => Backend::Sqlite(OneFile {
-                writer: Arc::new(Mutex::new(sqlite::open_writer(location, durability).await?)),
+                writer: Arc::new(Mutex::new(
+                    sqlite::open_writer(location, purpose.durability()).await?,
+                )),
                 readers: location.file().map(|_| sqlite::readers(location)).transpose()?,
                 gate: RwLock::new(()),
                 file: location.file().map(DatabaseFile::open).transpose()?,

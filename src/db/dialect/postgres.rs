@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::{Verdict, judge as judge_any};
-use crate::db::location::{Durability, Server};
+use crate::db::location::{Durability, Purpose, Server};
 use crate::domain::{Error, Result};
 
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
@@ -26,28 +26,48 @@ const RESTED: Duration = Duration::from_secs(1);
 /// Distinct statements that are kept prepared: the row counts of inserts tell them apart.
 const STATEMENTS: usize = 256;
 
-/// A transaction of an instance that hangs must not hold a store for long; a cluster's own
-/// stricter `synchronous_commit` is left as it is.
-const SESSION: &str = "\
-    set statement_timeout = '15s'; set lock_timeout = '10s'; \
-    set idle_in_transaction_session_timeout = '30s'; \
-    set default_transaction_isolation = 'read committed'; ";
+/// How long it may take to answer a statement before it is taken for lost; longer than its own
+/// `statement_timeout`.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A transaction of an instance that hangs must not hold a store for long.
+const BOUNDED: &str = "set statement_timeout = '15s'; set lock_timeout = '10s'; \
+                       set idle_in_transaction_session_timeout = '30s'";
+const UNBOUNDED: &str = "set statement_timeout = 0; set lock_timeout = 0; \
+                         set idle_in_transaction_session_timeout = 0";
+/// A stricter `synchronous_commit` of the server's own is left as it is.
 const SYNC: &str = "select set_config('synchronous_commit', 'on', false) \
                     where current_setting('synchronous_commit') in ('off', 'local')";
 const NO_SYNC: &str = "set synchronous_commit = off";
 
+/// The settings that bound statements in time, or don't.
+pub fn times(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Serve(_) => BOUNDED,
+        Purpose::Upkeep => UNBOUNDED,
+    }
+}
+
+/// How long to wait for an answer.
+pub fn patience(purpose: Purpose) -> Duration {
+    match purpose {
+        Purpose::Serve(_) => ANSWERS_WITHIN,
+        Purpose::Upkeep => Duration::MAX,
+    }
+}
+
 /// Makes connections, and knows when one was lost.
 pub struct Servers {
     options: PgConnectOptions,
-    durability: Durability,
+    purpose: Purpose,
     lost: Mutex<Option<Instant>>,
 }
 
-pub fn pool(server: &Server, durability: Durability) -> Result<Pool<Servers>> {
+pub fn pool(server: &Server, purpose: Purpose) -> Result<Pool<Servers>> {
     let options = server.options.clone().application_name("memstored");
     let servers = Servers {
         options: options.statement_cache_capacity(STATEMENTS).disable_statement_logging(),
-        durability,
+        purpose,
         lost: Mutex::default(),
     };
     let mut config = PoolConfig::new(server.connections.max(1));
@@ -67,11 +87,12 @@ impl Manager for Servers {
 
     async fn create(&self) -> sqlx::Result<PgConnection> {
         let mut connection = self.options.connect().await?;
-        let sync = match self.durability {
+        let times = times(self.purpose);
+        let sync = match self.purpose.durability() {
             Durability::Full => SYNC,
             Durability::Relaxed => NO_SYNC,
         };
-        for settings in [SESSION, sync] {
+        for settings in [times, sync] {
             sqlx::raw_sql(settings).execute(&mut connection).await?;
         }
         Ok(connection)
@@ -91,6 +112,11 @@ impl Manager for Servers {
         }
         Ok(())
     }
+}
+
+/// What a connection was opened for.
+pub fn purpose(connection: &Object<Servers>) -> Purpose {
+    Object::pool(connection).map_or(Purpose::Upkeep, |pool| pool.manager().purpose)
 }
 
 /// Remembers that a connection was lost, where that is what the error says.
