@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::batch;
 use super::connection::Connection;
-use super::dialect::{self, Verdict};
+use super::dialect::Verdict;
 use super::script::Script;
 use super::shared::Shared;
+use super::{batch, verdict};
 use crate::domain::plan::{Command, Needs, Outcome, Step, plan};
 use crate::domain::version::Version;
 use crate::domain::{Error, Result};
@@ -131,7 +131,7 @@ pub fn failed(shared: &Shared, connection: &Connection, error: sqlx::Error) -> F
         tracing::error!(%error, "it is not known whether a batch was committed");
         return Failed::Final(Error::Uncertain);
     }
-    match dialect::judge(&error) {
+    match verdict::judge(&error) {
         Verdict::Conflict => Failed::Conflict,
         Verdict::Lost => Failed::Lost(shared.failed(error)),
         Verdict::Unexpected => Failed::Refused(shared.failed(error)),

@@ -7,14 +7,15 @@
 use std::time::Duration;
 
 use deadpool::managed::Object;
-use sqlx::postgres::PgQueryResult;
-use sqlx::sqlite::SqliteQueryResult;
+use sqlx::postgres::{PgArguments, PgQueryResult};
+use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
 use sqlx::{Postgres, Sqlite, SqliteConnection};
 
-use super::dialect::{self, Dialect, postgres, sqlite};
+use super::dialect::{Dialect, Verdict, postgres, sqlite};
 use super::location::Purpose;
 use super::script::Script;
 use super::sql::{Row, Sql};
+use super::verdict;
 
 pub struct Connection {
     native: Native,
@@ -64,22 +65,26 @@ macro_rules! run {
     ($self:ident, $sql:ident, $method:ident) => {
         match &mut $self.native {
             Native::Writer(connection) => {
-                let (text, arguments) = $sql.sqlite()?;
-                let query = sqlx::query_with::<Sqlite, _>(text, arguments);
+                let (text, arguments) = $sql.native()?;
+                let query = sqlx::query_with::<Sqlite, SqliteArguments>(text, arguments);
                 query.$method(connection).await.map(Into::into)
             }
             Native::Reader(connection) => {
-                let (text, arguments) = $sql.sqlite()?;
-                let query = sqlx::query_with::<Sqlite, _>(text, arguments);
+                let (text, arguments) = $sql.native()?;
+                let query = sqlx::query_with::<Sqlite, SqliteArguments>(text, arguments);
                 query.$method(&mut **connection).await.map(Into::into)
             }
             Native::Postgres(connection) => {
-                let (text, arguments) = $sql.postgres()?;
-                let query = sqlx::query_with::<Postgres, _>(text, arguments);
+                let (text, arguments) = $sql.native()?;
+                let query = sqlx::query_with::<Postgres, PgArguments>(text, arguments);
                 let answer = query.$method(&mut **connection);
                 let answer = tokio::time::timeout($self.patience, answer).await;
                 let answer = answer.unwrap_or_else(|_| Err(postgres::silent()));
-                answer.map(Into::into).inspect_err(|error| postgres::note(connection, error))
+                answer.map(Into::into).inspect_err(|error| {
+                    if verdict::judge(error) == Verdict::Lost {
+                        postgres::lost(connection, error);
+                    }
+                })
             }
             Native::GivenUp => Err(sqlx::Error::WorkerCrashed),
         }
@@ -176,7 +181,7 @@ impl Connection {
         let done = self.execute(Sql::new("commit")).await;
         match &done {
             Ok(_) => self.state = State::Idle,
-            Err(error) if dialect::is_rolled_back(error) => self.state = State::Idle,
+            Err(error) if verdict::is_rolled_back(error) => self.state = State::Idle,
             Err(_) => {}
         }
         done.map(drop)

@@ -6,12 +6,12 @@
 use sha2::{Digest, Sha256};
 
 use super::connection::Connection;
-use super::dialect::{self, Dialect};
+use super::dialect::Dialect;
 use super::location::{Location, Purpose};
-use super::migrate;
 use super::shared::Shared;
 use super::sql::{Arg, Sql};
 use super::tables::{TABLES, Table};
+use super::{migrate, verdict};
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
 
@@ -62,7 +62,7 @@ pub async fn copy(
                  first"
             )));
         }
-        writing.commit().await.map_err(dialect::trouble)?;
+        writing.commit().await.map_err(verdict::trouble)?;
         Ok(copied)
     };
     let copied = copied.await;
@@ -85,7 +85,7 @@ async fn check_source(connection: &mut Connection, from: &Location) -> Result<()
 
 async fn ledger_sum(connection: &mut Connection) -> Result<i64> {
     let sum = connection.fetch_one(Sql::new(LEDGERS)).await.and_then(|row| row.get(0));
-    sum.map_err(dialect::trouble)
+    sum.map_err(verdict::trouble)
 }
 
 struct Copy<'a> {
@@ -99,11 +99,11 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// Answers what was copied, and the sum of the source's ledgers; leaves the commit.
     async fn run(mut self, to: &Location) -> Result<(Vec<Copied>, i64)> {
-        self.from.begin_snapshot().await.map_err(dialect::trouble)?;
-        self.to.begin().await.map_err(dialect::trouble)?;
+        self.from.begin_snapshot().await.map_err(verdict::trouble)?;
+        self.to.begin().await.map_err(verdict::trouble)?;
         if self.to.dialect() == Dialect::Postgres {
             let lock = Sql::new("lock table installation in exclusive mode");
-            self.to.execute(lock).await.map_err(dialect::trouble)?;
+            self.to.execute(lock).await.map_err(verdict::trouble)?;
         }
         for table in TABLES {
             if count(self.to, table).await? > 0 {
@@ -121,7 +121,7 @@ impl Copy<'_> {
         for (table, copied) in TABLES.iter().zip(&copied) {
             self.compare(table, copied).await?;
         }
-        self.from.commit().await.map_err(dialect::trouble)?;
+        self.from.commit().await.map_err(verdict::trouble)?;
         Ok((copied, ledgers))
     }
 
@@ -132,7 +132,7 @@ impl Copy<'_> {
             let mut sql = Sql::default();
             sql.push(&format!("insert into {} ({}) ", table.name, table.names()));
             sql.push_values(rows, |row| row);
-            self.to.execute(sql).await.map_err(dialect::trouble)?;
+            self.to.execute(sql).await.map_err(verdict::trouble)?;
         }
         Ok(pages.finish())
     }
@@ -163,7 +163,7 @@ async fn count(connection: &mut Connection, table: &Table) -> Result<u64> {
     let mut sql = Sql::new("select count(*) from ");
     sql.push(table.name);
     let count = connection.fetch_one(sql).await.and_then(|row| row.get::<i64>(0));
-    count.map(i64::unsigned_abs).map_err(dialect::trouble)
+    count.map(i64::unsigned_abs).map_err(verdict::trouble)
 }
 
 /// The rows of a table in the order of its primary key, counted and hashed as they come.
@@ -189,7 +189,7 @@ impl Pages {
         sql.push(&format!(" order by {key} limit {ROWS}"));
         let rows = connection.fetch_all(sql).await;
         let rows = rows.and_then(|rows| rows.iter().map(|row| table.values(row)).collect());
-        let rows: Vec<Vec<Arg>> = rows.map_err(dialect::trouble)?;
+        let rows: Vec<Vec<Arg>> = rows.map_err(verdict::trouble)?;
         for row in &rows {
             add(&mut self.digest, row);
             self.rows += 1;

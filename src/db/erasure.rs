@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::dialect::sqlite;
 use super::residue::Traces;
-use super::rows;
 use super::shared::{Backend, OneFile, Shared};
+use super::{log, rows};
 use crate::domain::{Error, Result};
 
 /// How long a redaction waits for reads under way before it answers 503.
@@ -24,7 +23,7 @@ impl Shared {
                 None => true,
             };
             if rewrite {
-                sqlite::rewrite(connection).await.map_err(|error| self.not_erased(error))?;
+                log::rewrite(connection).await.map_err(|error| self.not_erased(error))?;
                 self.truncate(connection).await?;
             }
         }
@@ -38,7 +37,7 @@ impl Shared {
         let Backend::Sqlite(file) = &self.backend else { return Ok(()) };
         let hold = tokio::time::timeout(READERS_LEAVE_WITHIN, file.gate.write()).await;
         let _hold = hold.map_err(|_| unerased("a read under way"))?;
-        match sqlite::truncate_log(connection).await {
+        match log::truncate(connection).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(unerased("a read of another process")),
             Err(error) => Err(self.not_erased(error)),

@@ -2,7 +2,7 @@
 
 use super::sql::{Row, Sql};
 use super::stores::newest_first;
-use super::{Db, dialect, rows};
+use super::{Db, rows, verdict};
 use crate::domain::Result;
 use crate::domain::actor::Actor;
 use crate::domain::id::{ApiKeyId, WorkspaceId};
@@ -24,8 +24,8 @@ impl Db {
         let mut sql = Sql::new(COLUMNS);
         sql.push("key_sha256 = ").push_bind(hash.as_bytes());
         let mut reader = self.read().await?;
-        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
-        row.as_ref().map(key).transpose().map_err(dialect::trouble)
+        let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
+        row.as_ref().map(key).transpose().map_err(verdict::trouble)
     }
 
     /// Newest first; of all workspaces, or of the one given.
@@ -42,9 +42,9 @@ impl Db {
         }
         newest_first(&mut sql, List::ApiKeys, &owner, TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
-        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
         let found = found.iter().map(key).collect::<sqlx::Result<_>>();
-        Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |key: &ApiKey| {
+        Ok(Page::cut(found.map_err(verdict::trouble)?, paging.limit, |key: &ApiKey| {
             Cursor::time(List::ApiKeys, &owner, key.created_at, &key.id)
         }))
     }
@@ -57,13 +57,13 @@ impl Db {
              and (expires_at is null or expires_at > $1) limit 1",
         );
         let row = reader.fetch_optional(sql.bind(now.micros())).await;
-        Ok(row.map_err(dialect::trouble)?.is_some())
+        Ok(row.map_err(verdict::trouble)?.is_some())
     }
 
     /// Whether any key was ever made here.
     pub async fn has_minted_keys(&self) -> Result<bool> {
         let mut reader = self.read().await?;
-        Ok(reader.fetch_optional(Sql::new(ANY_MINTED)).await.map_err(dialect::trouble)?.is_some())
+        Ok(reader.fetch_optional(Sql::new(ANY_MINTED)).await.map_err(verdict::trouble)?.is_some())
     }
 }
 

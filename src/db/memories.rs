@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::connection::Connection;
 use super::rows::memory_columns;
 use super::sql::Sql;
-use super::{Db, dialect, rows, stores};
+use super::{Db, rows, stores, verdict};
 use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
 use crate::domain::memory::{Listed, Memory, MemoryQuery, View};
 use crate::domain::page::{Cursor, Page};
@@ -47,12 +47,12 @@ impl Db {
     ) -> Result<Memory> {
         let mut reader = self.read().await?;
         let sql = Sql::new(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
-        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
+        let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
         let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, store))?;
-        if row.get::<Option<&str>>(0).map_err(dialect::trouble)?.is_none() {
+        if row.get::<Option<&str>>(0).map_err(verdict::trouble)?.is_none() {
             return Err(Error::not_found(MemoryId::WHAT, id));
         }
-        rows::memory(&row, 0).map_err(dialect::trouble)
+        rows::memory(&row, 0).map_err(verdict::trouble)
     }
 
     /// Memories in byte order of their paths, from one state of the database. That the store is there
@@ -70,17 +70,17 @@ impl Db {
 
         let mut reader = self.read().await?;
         if query.depth_one {
-            reader.begin_snapshot().await.map_err(dialect::trouble)?;
+            reader.begin_snapshot().await.map_err(verdict::trouble)?;
         }
         let items = walk(&mut reader, store, query, from, &range.to);
-        let items = items.await.map_err(dialect::trouble)?;
+        let items = items.await.map_err(verdict::trouble)?;
         let mut page = Page::cut(items, query.paging.limit, |item| Cursor::path(store, item.key()));
         if query.depth_one && query.view == View::Full {
-            fill(&mut reader, &mut page.items).await.map_err(dialect::trouble)?;
+            fill(&mut reader, &mut page.items).await.map_err(verdict::trouble)?;
         }
         stores::require(&mut reader, workspace, store).await?;
         if query.depth_one {
-            reader.commit().await.map_err(dialect::trouble)?;
+            reader.commit().await.map_err(verdict::trouble)?;
         }
         Ok(page)
     }

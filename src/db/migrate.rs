@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::batch;
 use super::connection::Connection;
-use super::dialect::{self, Dialect};
+use super::dialect::Dialect;
 use super::script::Script;
 use super::sql::Sql;
+use super::{batch, verdict};
 use crate::domain::id::{RequestId, WorkspaceId};
 use crate::domain::journal::{Attribution, Entry, Kind};
 use crate::domain::time::Timestamp;
@@ -60,7 +60,7 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
 
 /// Compares schemas without changing anything; refuses one that is newer than this program.
 pub async fn schema(connection: &mut Connection) -> Result<Schema> {
-    let applied = applied(connection).await.map_err(dialect::trouble)?;
+    let applied = applied(connection).await.map_err(verdict::trouble)?;
     let migrator = migrator(connection.dialect());
     let known: BTreeSet<_> = migrator.iter().map(|migration| migration.version).collect();
     if let Some(newer) = applied.iter().rfind(|version| !known.contains(version)) {
@@ -101,14 +101,14 @@ fn newer_schema(version: i64) -> Error {
 /// Brings the schema up to date, and reads the installation or founds it.
 pub async fn run(connection: &mut Connection, fresh: Fresh) -> Result<Installation> {
     update(connection).await?;
-    if let Some(found) = installation(connection).await.map_err(dialect::trouble)? {
+    if let Some(found) = installation(connection).await.map_err(verdict::trouble)? {
         return Ok(found);
     }
     match found(connection, fresh).await {
         Ok(installation) => Ok(installation),
         Err(error) => {
             connection.roll_back().await;
-            Err(dialect::trouble(error))
+            Err(verdict::trouble(error))
         }
     }
 }
@@ -123,7 +123,7 @@ pub async fn update(connection: &mut Connection) -> Result<Schema> {
                 newer_schema(version)
             }
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                dialect::trouble(error)
+                verdict::trouble(error)
             }
             other => Error::internal(other),
         })?;

@@ -15,6 +15,7 @@ mod examine;
 mod keys;
 mod lanes;
 mod location;
+mod log;
 mod memories;
 mod migrate;
 mod reap;
@@ -25,6 +26,7 @@ mod shared;
 mod sql;
 mod stores;
 mod tables;
+mod verdict;
 mod versions;
 mod workspaces;
 mod writer;
@@ -100,7 +102,7 @@ impl Db {
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<()> {
         let mut reader = self.read().await?;
-        reader.fetch_one(Sql::new("select 1")).await.map(drop).map_err(dialect::trouble)
+        reader.fetch_one(Sql::new("select 1")).await.map(drop).map_err(verdict::trouble)
     }
 
     /// Finishes erasures that a crash cut short; what another process still reads is left to the

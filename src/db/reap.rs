@@ -1,7 +1,7 @@
 //! Erasing what a deleted store leaves, in batches small enough that writers hardly wait.
 
 use super::connection::Connection;
-use super::dialect::sqlite;
+use super::log;
 use super::shared::{Backend, Shared};
 use super::sql::Sql;
 use crate::domain::Result;
@@ -33,7 +33,7 @@ pub async fn run(shared: &Shared, at: Timestamp) -> Result<bool> {
         (_, Reaped::Nothing) => Ok(false),
         (Backend::Postgres(_), _) => Ok(true),
         (Backend::Sqlite(_), Reaped::Rows) => {
-            let done = sqlite::checkpoint(&mut connection).await;
+            let done = log::checkpoint(&mut connection).await;
             done.map(|()| true).map_err(|error| shared.failed(error))
         }
         // What the rows held is in the log until it is emptied; a reader may put that off.

@@ -7,11 +7,13 @@ use deadpool::managed::Pool;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard};
 
 use super::connection::Connection;
+use super::dialect::Verdict;
 use super::dialect::postgres::{self, Servers};
 use super::dialect::sqlite::{self, Readers};
-use super::dialect::{self, Verdict};
 use super::location::{Location, Purpose};
+use super::log;
 use super::residue::DatabaseFile;
+use super::verdict;
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
 
@@ -57,7 +59,7 @@ impl Shared {
             Location::Postgres(server) => Backend::Postgres(postgres::pool(server, purpose)?),
             Location::File(_) | Location::Memory => Backend::Sqlite(OneFile {
                 writer: Arc::new(Mutex::new(
-                    sqlite::open_writer(location, purpose.durability()).await?,
+                    sqlite::open_writer(location, purpose.durability()).await?.into(),
                 )),
                 readers: location.file().map(|_| sqlite::readers(location)).transpose()?,
                 gate: RwLock::new(()),
@@ -87,7 +89,7 @@ impl Shared {
         match &self.backend {
             Backend::Sqlite(OneFile { readers: Some(readers), gate, .. }) => {
                 let gate = gate.read().await;
-                let held = Held::Pooled(dialect::acquired(readers.get().await)?.into());
+                let held = Held::Pooled(verdict::acquired(readers.get().await)?.into());
                 Ok(Reader { held, _gate: Some(gate) })
             }
             _ => Ok(Reader { held: self.writing().await?, _gate: None }),
@@ -99,7 +101,7 @@ impl Shared {
         match &self.backend {
             Backend::Sqlite(file) => Ok(Held::Writer(Arc::clone(&file.writer).lock_owned().await)),
             Backend::Postgres(pool) => {
-                Ok(Held::Pooled(dialect::acquired(pool.get().await)?.into()))
+                Ok(Held::Pooled(verdict::acquired(pool.get().await)?.into()))
             }
         }
     }
@@ -119,12 +121,12 @@ impl Shared {
     /// Turns a database error into an answer, and remembers one after which no commit can be
     /// trusted.
     pub fn failed(&self, error: sqlx::Error) -> Error {
-        if dialect::judge(&error) == Verdict::Fatal {
+        if verdict::judge(&error) == Verdict::Fatal {
             let reason = format!("the database file can't be trusted until a restart: {error}");
             tracing::error!(reason, "no write is acknowledged any more");
             let _ = self.broken.set(reason);
         }
-        self.check().err().unwrap_or_else(|| dialect::trouble(error))
+        self.check().err().unwrap_or_else(|| verdict::trouble(error))
     }
 
     /// Closes; a file's log is emptied, as far as other processes allow.
@@ -137,7 +139,7 @@ impl Shared {
                 }
                 let mut connection = file.writer.lock().await;
                 if self.check().is_ok()
-                    && let Err(error) = sqlite::truncate_log(&mut connection).await
+                    && let Err(error) = log::truncate(&mut connection).await
                 {
                     self.failed(error);
                 }

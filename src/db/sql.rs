@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{
-    Arguments, AssertSqlSafe, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type,
+    Arguments, AssertSqlSafe, Decode, Encode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type,
 };
 
 /// A value of one of the three types that the schema has.
@@ -101,23 +101,15 @@ impl Sql {
         self.text.to_mut().insert_str(0, text);
     }
 
-    /// The text and the values as the SQLite driver takes them.
-    pub(super) fn sqlite(self) -> sqlx::Result<(SqlStr, SqliteArguments)> {
-        let mut arguments = SqliteArguments::default();
-        for arg in self.args {
-            match arg {
-                Arg::Text(text) => arguments.add(text),
-                Arg::Integer(number) => arguments.add(number),
-                Arg::Bytes(bytes) => arguments.add(bytes),
-            }
-            .map_err(sqlx::Error::Encode)?;
-        }
-        Ok((safe(self.text), arguments))
-    }
-
-    /// The text and the values as the Postgres driver takes them.
-    pub(super) fn postgres(self) -> sqlx::Result<(SqlStr, PgArguments)> {
-        let mut arguments = PgArguments::default();
+    /// The text and the values as a driver takes them.
+    pub(super) fn native<A>(self) -> sqlx::Result<(SqlStr, A)>
+    where
+        A: Arguments,
+        Option<String>: Encode<'static, A::Database> + Type<A::Database>,
+        Option<i64>: Encode<'static, A::Database> + Type<A::Database>,
+        Option<Vec<u8>>: Encode<'static, A::Database> + Type<A::Database>,
+    {
+        let mut arguments = A::default();
         for arg in self.args {
             match arg {
                 Arg::Text(text) => arguments.add(text),

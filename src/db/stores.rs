@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::rows::store_columns;
 use super::sql::Sql;
-use super::{Db, dialect, rows};
+use super::{Db, rows, verdict};
 use crate::domain::id::{StoreId, WorkspaceId};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::store::Store;
@@ -26,9 +26,9 @@ impl Db {
     pub async fn store(&self, workspace: &WorkspaceId, id: &StoreId) -> Result<Store> {
         let mut reader = self.read().await?;
         let sql = Sql::new(BY_ID).bind(id.as_str()).bind(workspace.as_str());
-        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
+        let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
         let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, id))?;
-        rows::store(&row).map_err(dialect::trouble)
+        rows::store(&row).map_err(verdict::trouble)
     }
 
     /// Newest first.
@@ -46,9 +46,9 @@ impl Db {
         }
         newest_first(&mut sql, List::Stores, workspace, created, paging)?;
         let mut reader = self.read().await?;
-        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
         let stores = found.iter().map(rows::store).collect::<sqlx::Result<Vec<_>>>();
-        Ok(Page::cut(stores.map_err(dialect::trouble)?, paging.limit, |store| {
+        Ok(Page::cut(stores.map_err(verdict::trouble)?, paging.limit, |store| {
             Cursor::time(List::Stores, workspace, store.created_at, &store.id)
         }))
     }
@@ -85,7 +85,7 @@ pub async fn require(
     store: &StoreId,
 ) -> Result<()> {
     let sql = Sql::new(EXISTS).bind(store.as_str()).bind(workspace.as_str());
-    match connection.fetch_optional(sql).await.map_err(dialect::trouble)? {
+    match connection.fetch_optional(sql).await.map_err(verdict::trouble)? {
         Some(_) => Ok(()),
         None => Err(Error::not_found(StoreId::WHAT, store)),
     }

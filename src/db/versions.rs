@@ -2,7 +2,7 @@
 
 use super::rows::version_columns;
 use super::sql::Sql;
-use super::{Db, dialect, rows, stores};
+use super::{Db, rows, stores, verdict};
 use crate::domain::id::{ApiKeyId, ServiceAccountId, SessionId, StoreId, VersionId, WorkspaceId};
 use crate::domain::memory::View;
 use crate::domain::page::{Cursor, List, Page, Paging};
@@ -29,12 +29,12 @@ impl Db {
     ) -> Result<Version> {
         let mut reader = self.read().await?;
         let sql = Sql::new(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
-        let row = reader.fetch_optional(sql).await.map_err(dialect::trouble)?;
+        let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
         let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, store))?;
-        if row.get::<Option<&str>>(0).map_err(dialect::trouble)?.is_none() {
+        if row.get::<Option<&str>>(0).map_err(verdict::trouble)?.is_none() {
             return Err(Error::not_found(VersionId::WHAT, id));
         }
-        rows::version(&row, 0).map_err(dialect::trouble)
+        rows::version(&row, 0).map_err(verdict::trouble)
     }
 
     /// Newest first. That the store is there is asked last: it never comes back, so it was there while
@@ -51,10 +51,10 @@ impl Db {
         stores::newest_first(&mut sql, List::Versions, store, filter.created, paging)?;
 
         let mut reader = self.read().await?;
-        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
         stores::require(&mut reader, workspace, store).await?;
         let versions = found.iter().map(|row| rows::version(row, 0)).collect::<sqlx::Result<_>>();
-        Ok(Page::cut(versions.map_err(dialect::trouble)?, paging.limit, |version: &Version| {
+        Ok(Page::cut(versions.map_err(verdict::trouble)?, paging.limit, |version: &Version| {
             Cursor::time(List::Versions, store, version.created_at, &version.id)
         }))
     }

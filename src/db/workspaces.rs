@@ -2,7 +2,7 @@
 
 use super::sql::{Row, Sql};
 use super::stores::newest_first;
-use super::{Db, dialect, rows};
+use super::{Db, rows, verdict};
 use crate::domain::Result;
 use crate::domain::id::WorkspaceId;
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
@@ -22,9 +22,9 @@ impl Db {
         }
         newest_first(&mut sql, List::Workspaces, &"", TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
-        let found = reader.fetch_all(sql).await.map_err(dialect::trouble)?;
+        let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
         let found = found.iter().map(workspace).collect::<sqlx::Result<_>>();
-        Ok(Page::cut(found.map_err(dialect::trouble)?, paging.limit, |workspace: &Workspace| {
+        Ok(Page::cut(found.map_err(verdict::trouble)?, paging.limit, |workspace: &Workspace| {
             Cursor::time(List::Workspaces, &"", workspace.created_at, &workspace.id)
         }))
     }

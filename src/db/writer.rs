@@ -12,10 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::{self, Commits, Failed};
-use super::dialect::sqlite;
 use super::residue::Traces;
-use super::rows;
 use super::shared::Shared;
+use super::{log, rows};
 use crate::domain::plan::{Change, Command, Outcome};
 use crate::domain::version::Version;
 use crate::domain::{Error, Result};
@@ -200,7 +199,7 @@ impl Writer {
         self.pages = 0;
         let done = async {
             let mut connection = self.shared.writing().await?;
-            let done = sqlite::checkpoint(&mut connection).await;
+            let done = log::checkpoint(&mut connection).await;
             done.map_err(|error| self.shared.failed(error))
         };
         if let Err(error) = done.await {

@@ -15,7 +15,7 @@ use deadpool::managed::{
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::{Verdict, judge as judge_any};
+use super::Verdict;
 use crate::db::location::{Durability, Purpose, Server};
 use crate::domain::{Error, Result};
 
@@ -119,11 +119,9 @@ pub fn purpose(connection: &Object<Servers>) -> Purpose {
     Object::pool(connection).map_or(Purpose::Upkeep, |pool| pool.manager().purpose)
 }
 
-/// Remembers that a connection was lost, where that is what the error says.
-pub fn note(connection: &Object<Servers>, error: &sqlx::Error) {
-    if judge_any(error) == Verdict::Lost
-        && let Some(pool) = Object::pool(connection)
-    {
+/// Remembers that a connection was lost.
+pub fn lost(connection: &Object<Servers>, error: &sqlx::Error) {
+    if let Some(pool) = Object::pool(connection) {
         tracing::warn!(%error, "a connection to the database was lost");
         let mut lost = pool.manager().lost.lock().unwrap_or_else(PoisonError::into_inner);
         *lost = Some(Instant::now());

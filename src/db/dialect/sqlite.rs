@@ -1,7 +1,7 @@
-//! SQLite: how it is opened, what its errors mean, and how its log is kept small and emptied.
+//! SQLite: how it is opened, and what its errors mean.
 //!
 //! The automatic checkpoint is off: SQLite swallows its errors, and an fsync that failed there must
-//! stop the server. The writer checkpoints instead, and looks at the result.
+//! stop the server. The writer checkpoints instead (`log`), and looks at the result.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -14,9 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteJournalMode, SqliteS
 use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::Verdict;
-use crate::db::connection::Connection;
 use crate::db::location::{Durability, Location};
-use crate::db::sql::Sql;
 use crate::domain::{Error, Result};
 
 const READERS: usize = 4;
@@ -33,7 +31,7 @@ const SQLITE_CANTOPEN: i32 = 14;
 const SQLITE_NOTADB: i32 = 26;
 
 /// Opens the connection that writes; makes the file, readable by its owner only.
-pub async fn open_writer(location: &Location, durability: Durability) -> Result<Connection> {
+pub async fn open_writer(location: &Location, durability: Durability) -> Result<SqliteConnection> {
     if let Location::File(path) = location {
         create(path).map_err(|error| cant_open(location, error))?;
     }
@@ -49,8 +47,7 @@ pub async fn open_writer(location: &Location, durability: Durability) -> Result<
     if matches!(location, Location::File(_)) {
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
-    let opened = options.connect().await;
-    opened.map(Connection::from).map_err(|error| cant_open(location, error))
+    options.connect().await.map_err(|error| cant_open(location, error))
 }
 
 /// Opens the connections that read beside the writer.
@@ -90,25 +87,6 @@ fn create(path: &Path) -> io::Result<()> {
 
 fn cant_open(location: &Location, error: impl std::fmt::Display) -> Error {
     Error::Unavailable { reason: format!("can't open {location}: {error}"), retry: false }
-}
-
-/// Copies the log into the file as far as readers allow.
-pub async fn checkpoint(connection: &mut Connection) -> sqlx::Result<()> {
-    connection.fetch_all(Sql::new("pragma wal_checkpoint(passive)")).await.map(drop)
-}
-
-/// Copies the log into the file and empties it; false where a reader prevents that for half a
-/// second. (Everyone else waits meanwhile.)
-pub async fn truncate_log(connection: &mut Connection) -> sqlx::Result<bool> {
-    connection.execute(Sql::new("pragma busy_timeout = 500")).await?;
-    let row = connection.fetch_one(Sql::new("pragma wal_checkpoint(truncate)")).await;
-    connection.execute(Sql::new("pragma busy_timeout = 5000")).await?;
-    Ok(row?.get::<i64>(0)? == 0)
-}
-
-/// Writes the whole file anew, so that its free space holds nothing.
-pub async fn rewrite(connection: &mut Connection) -> sqlx::Result<()> {
-    connection.execute(Sql::new("vacuum")).await.map(drop)
 }
 
 /// What an error of SQLite means; `None` for any other.

@@ -1,0 +1,23 @@
+//! The write-ahead log of a SQLite file: how it is kept small, and emptied.
+
+use super::connection::Connection;
+use super::sql::Sql;
+
+/// Copies the log into the file as far as readers allow.
+pub async fn checkpoint(connection: &mut Connection) -> sqlx::Result<()> {
+    connection.fetch_all(Sql::new("pragma wal_checkpoint(passive)")).await.map(drop)
+}
+
+/// Copies the log into the file and empties it; false where a reader prevents that for half a
+/// second. (Everyone else waits meanwhile.)
+pub async fn truncate(connection: &mut Connection) -> sqlx::Result<bool> {
+    connection.execute(Sql::new("pragma busy_timeout = 500")).await?;
+    let row = connection.fetch_one(Sql::new("pragma wal_checkpoint(truncate)")).await;
+    connection.execute(Sql::new("pragma busy_timeout = 5000")).await?;
+    Ok(row?.get::<i64>(0)? == 0)
+}
+
+/// Writes the whole file anew, so that its free space holds nothing.
+pub async fn rewrite(connection: &mut Connection) -> sqlx::Result<()> {
+    connection.execute(Sql::new("vacuum")).await.map(drop)
+}
