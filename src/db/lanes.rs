@@ -47,12 +47,15 @@ pub struct Lanes {
     shared: Arc<Shared>,
     waiting: Waiting,
     room: Arc<Semaphore>,
+    committing: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
 impl Lanes {
-    pub fn new(shared: Arc<Shared>) -> Self {
+    /// Lanes that wait for a lock leave a quarter of the connections to those who read.
+    pub fn new(shared: Arc<Shared>, connections: usize) -> Self {
         Self {
+            committing: Arc::new(Semaphore::new((connections - connections / 4).max(1))),
             shared,
             waiting: Waiting::default(),
             room: Arc::new(Semaphore::new(QUEUE)),
@@ -73,7 +76,9 @@ impl Lanes {
                 vacant.insert(vec![job]);
                 let shared = Arc::clone(&self.shared);
                 let waiting = Arc::clone(&self.waiting);
-                self.tasks.spawn(Worker { lane, waiting, shared, ended: false }.run());
+                let committing = Arc::clone(&self.committing);
+                let worker = Worker { lane, waiting, committing, shared, ended: false };
+                self.tasks.spawn(worker.run());
             }
         }
         answered.await.map_err(|_| Error::internal("a lane ended without an answer"))?
@@ -108,6 +113,7 @@ fn lock(waiting: &Waiting) -> MutexGuard<'_, HashMap<Lane, Vec<Job>>> {
 struct Worker {
     lane: Lane,
     waiting: Waiting,
+    committing: Arc<Semaphore>,
     shared: Arc<Shared>,
     ended: bool,
 }
@@ -149,6 +155,7 @@ impl Worker {
 
 impl Commits for Worker {
     async fn commit(&mut self, commands: &[Command]) -> Result<Vec<Result<Outcome>>, Failed> {
+        let _turn = self.committing.acquire().await;
         let mut connection = self.shared.writing().await.map_err(Failed::Final)?;
         let committed = commit::commit(&self.shared, &mut connection, commands);
         match tokio::time::timeout(COMMITS_WITHIN, committed).await {

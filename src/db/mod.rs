@@ -88,8 +88,12 @@ impl Db {
         let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits).await?);
         let installation = migrate::run(&mut *shared.opened(location).await?, fresh).await?;
         let writes = match location {
-            Location::Postgres(_) => Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared))),
-            _ => Writes::Writer(writer::start(Arc::clone(&shared))),
+            Location::Postgres(server) => {
+                Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared), server.connections))
+            }
+            Location::File(_) | Location::Memory => {
+                Writes::Writer(writer::start(Arc::clone(&shared)))
+            }
         };
         Ok(Self { shared, writes, installation, durability })
     }
