@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use memstored::app::{App, Settings};
-use memstored::clock::{Counter, ManualClock};
+use memstored::clock::{Counter, ManualClock, Source};
 use memstored::db::{Durability, Location};
 use memstored::domain::limits::Limits;
 use memstored::http::{self, Hosts, Http, Rate, Timeouts};
@@ -33,6 +33,10 @@ pub struct Setup {
     pub body_limit: usize,
     pub rate: Rate,
     pub timeouts: Timeouts,
+    /// Several servers on one database must not draw the same identifiers.
+    pub source: Arc<dyn Source>,
+    /// What the clock says until a test moves it.
+    pub now: u64,
 }
 
 impl Default for Setup {
@@ -45,6 +49,8 @@ impl Default for Setup {
             body_limit: 33_554_432,
             rate: Rate::per_minute(None),
             timeouts: Timeouts::default(),
+            source: Arc::new(Counter::default()),
+            now: NOW,
         }
     }
 }
@@ -76,8 +82,8 @@ impl Server {
             api_key: Some(KEY.to_owned().into()),
             dev: setup.dev,
         };
-        let clock = Arc::new(ManualClock::at_micros(NOW));
-        let app = App::open(settings, clock.clone(), Arc::new(Counter::default())).await.unwrap();
+        let clock = Arc::new(ManualClock::at_micros(setup.now));
+        let app = App::open(settings, clock.clone(), setup.source).await.unwrap();
         let app = Arc::new(app);
         app.start().await.unwrap();
         let http = Arc::new(Http {
