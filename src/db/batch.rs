@@ -31,10 +31,11 @@ const MEMORIES_WITH_CONTENT: &str = concat!(
 );
 const VERSIONS: &str =
     concat!("select ", version_columns!("v.content"), " from versions v where v.id in (");
-const WORKSPACES: &str = "select id from workspaces w where deleted_at is null and id in (";
-const WORKSPACES_COUNTED: &str = "select id, (select count(*) from stores s where s.workspace_id = \
-                                  w.id and s.deleted_at is null) from workspaces w where \
-                                  deleted_at is null and id in (";
+const WORKSPACES: &str = "select id from workspaces where deleted_at is null and id in (";
+/// A statement of its own after the one that locks: what waits for a lock sees the other tables as
+/// they were before.
+const STORES_OF: &str =
+    "select count(*) from stores where deleted_at is null and workspace_id = $1";
 
 /// Reads what is needed into a fresh overlay, within the transaction or, at `first`, beginning it.
 /// The rows that others would have to lock too come first.
@@ -79,12 +80,15 @@ impl Load<'_> {
     }
 
     async fn workspaces(&mut self, needs: &Needs, counted: bool) -> sqlx::Result<()> {
-        let select = if counted { WORKSPACES_COUNTED } else { WORKSPACES };
-        for mut sql in selects(select, needs.workspaces.iter().map(WorkspaceId::as_str)) {
+        for mut sql in selects(WORKSPACES, needs.workspaces.iter().map(WorkspaceId::as_str)) {
             sql.push(self.connection.dialect().lock());
             for row in self.rows(sql).await? {
-                let stores: i64 = if counted { row.get(1)? } else { 0 };
                 let workspace = WorkspaceId::stored(row.get(0)?);
+                let mut stores = 0_i64;
+                if counted {
+                    let count = Sql::new(STORES_OF).bind(workspace.as_str());
+                    stores = self.connection.fetch_one(count).await?.get(0)?;
+                }
                 self.overlay.know_workspace(workspace, stores.unsigned_abs());
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use memstored::domain::limits::Limits;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -172,6 +173,29 @@ async fn what_one_instance_has_acknowledged_the_other_lists() {
             two.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
             let page = one.get(&format!("{store}/memories")).await.ok();
             assert!(!column(&page, "path").contains(&path), "{page:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_takes_no_more_stores_than_it_may_from_all_instances_together() {
+    let database = Database::postgres();
+    let limits = Limits { stores_per_workspace: Some(5), ..Limits::default() };
+    let setup = || Setup { limits, ..Setup::default() };
+    let instances = [one_of_many(&database, setup()).await, one_of_many(&database, setup()).await];
+    let create = || ("POST", "/v1/memory_stores".to_owned(), Some(json!({"name": "n"})));
+
+    for round in 0..10 {
+        let answers = at_once(&instances, (0..CLIENTS).map(|_| create())).await;
+
+        let made = answers.iter().filter(|answer| answer.status == 200).count();
+        assert_eq!(made, 5, "in round {round}");
+        for refused in answers.into_iter().filter(|answer| answer.status != 200) {
+            assert!(refused.message(400).contains("limit of 5"));
+        }
+        let page = instances[0].get("/v1/memory_stores").await.ok();
+        for store in column(&page, "id") {
+            instances[1].delete(&format!("/v1/memory_stores/{store}")).await.ok();
         }
     }
 }
