@@ -70,16 +70,22 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let lane = lane(&command);
         let job = Job { command, answer, room };
-        match lock(&self.waiting).entry(lane.clone()) {
-            Entry::Occupied(mut waiting) => waiting.get_mut().push(job),
+        let starts = match lock(&self.waiting).entry(lane.clone()) {
+            Entry::Occupied(mut waiting) => {
+                waiting.get_mut().push(job);
+                false
+            }
             Entry::Vacant(vacant) => {
                 vacant.insert(vec![job]);
-                let shared = Arc::clone(&self.shared);
-                let waiting = Arc::clone(&self.waiting);
-                let committing = Arc::clone(&self.committing);
-                let worker = Worker { lane, waiting, committing, shared, ended: false };
-                self.tasks.spawn(worker.run());
+                true
             }
+        };
+        // Without the lock: while the program ends, a task is dropped as soon as it is spawned.
+        if starts {
+            let (waiting, shared) = (Arc::clone(&self.waiting), Arc::clone(&self.shared));
+            let committing = Arc::clone(&self.committing);
+            let worker = Worker { lane, waiting, committing, shared, ended: false };
+            self.tasks.spawn(worker.run());
         }
         answered.await.map_err(|_| Error::internal("a lane ended without an answer"))?
     }
@@ -121,7 +127,7 @@ struct Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if !self.ended {
-            lock(&self.waiting).remove(&self.lane);
+            let _left = lock(&self.waiting).remove(&self.lane);
         }
     }
 }

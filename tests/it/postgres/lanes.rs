@@ -1,5 +1,8 @@
 //! One lane a store: others don't wait, and those that wait share a commit.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -121,4 +124,27 @@ async fn a_command_that_the_database_refuses_takes_nothing_from_its_batch() {
     server.get(&format!("{store}/memories/{id}")).await.ok();
     assert_eq!(direct.count("select count(*) from versions").await, 3);
     direct.check_history().await;
+}
+
+/// When a program ends, what it spawns is dropped at once.
+#[test]
+fn a_command_that_comes_while_the_program_ends_holds_it_up_no_longer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (server, store) = runtime.block_on(async {
+        let server = Server::on(&Database::postgres()).await;
+        let store = server.store().await;
+        (server, store)
+    });
+    let handle = runtime.handle().clone();
+    drop(runtime);
+
+    let (answered, answer) = mpsc::channel();
+    std::thread::spawn(move || {
+        let body = json!({"path": "/late", "content": ""});
+        let answer = handle.block_on(server.post(&format!("{store}/memories"), body));
+        answered.send(answer).unwrap();
+    });
+
+    let answer = answer.recv_timeout(Duration::from_secs(10)).expect("it is answered");
+    answer.refused(500);
 }
