@@ -2,6 +2,7 @@
 //! run, whatever it is about.
 
 mod compose;
+mod conflicts;
 mod instances;
 mod lanes;
 
