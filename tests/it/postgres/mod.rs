@@ -1,10 +1,16 @@
 //! What only Postgres has: several instances, conflicts, a database that goes away. Part of every
 //! run, whatever it is about.
 
+mod cluster;
 mod compose;
 mod conflicts;
+mod cut;
 mod instances;
 mod lanes;
+mod lost;
+mod proxy;
+mod restarts;
+mod rights;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

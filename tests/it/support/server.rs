@@ -37,6 +37,7 @@ pub struct Setup {
     pub source: Arc<dyn Source>,
     /// What the clock says until a test moves it.
     pub now: u64,
+    pub durability: Durability,
 }
 
 impl Default for Setup {
@@ -51,6 +52,7 @@ impl Default for Setup {
             timeouts: Timeouts::default(),
             source: Arc::new(Counter::default()),
             now: NOW,
+            durability: Durability::Relaxed,
         }
     }
 }
@@ -77,7 +79,7 @@ impl Server {
     pub async fn with(setup: Setup) -> Self {
         let settings = Settings {
             location: setup.location.unwrap_or_else(own_database),
-            durability: Durability::Relaxed,
+            durability: setup.durability,
             limits: setup.limits,
             api_key: Some(KEY.to_owned().into()),
             dev: setup.dev,
