@@ -13,7 +13,7 @@ use crate::support::{Database, Direct, Program, database};
 
 const KEY: &str = "durable-key";
 const WRITERS: usize = 8;
-const KILLS: usize = 20;
+const KILLS: usize = 25;
 
 fn serve(folder: &Path) -> Program {
     Program::serve(folder, &["--api-key", KEY, "--log", "error"])
