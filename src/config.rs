@@ -1,10 +1,11 @@
 //! Every setting, once: flag, environment variable, help and default.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, TypedValueParser};
 use secrecy::SecretString;
 
 use crate::db::{Durability, Location};
@@ -31,7 +32,7 @@ pub struct Serve {
     /// A password is better given as PGPASSWORD or in ~/.pgpass than in a flag, which other users of
     /// the machine can read.
     #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, value_parser = DatabaseUrl)]
     pub database_url: Location,
 
     /// API key of any form that is valid while configured, with all scopes in the first workspace
@@ -131,6 +132,27 @@ impl LimitFlags {
             content_bytes: self.max_content_bytes,
             stores_per_workspace: self.max_stores,
         }
+    }
+}
+
+/// Reads a database URL; a refusal does not repeat it, since it may hold a password.
+#[derive(Clone)]
+pub struct DatabaseUrl;
+
+impl TypedValueParser for DatabaseUrl {
+    type Value = Location;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Location, clap::Error> {
+        let refused = |error: &dyn std::fmt::Display| {
+            command.clone().error(clap::error::ErrorKind::ValueValidation, error)
+        };
+        let text = value.to_str().ok_or_else(|| refused(&"database URL must be UTF-8"))?;
+        text.parse().map_err(|error| refused(&error))
     }
 }
 

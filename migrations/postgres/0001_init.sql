@@ -87,6 +87,9 @@ create table versions (
   check ((content is null) = (operation = 'deleted' or redacted_at is not null)),
   check ((content is null) = (size is null) and (content is null) = (sha256 is null))
 );
+-- No samples of what may be redacted: they would outlive it in the planner's statistics.
+alter table versions alter path set statistics 0, alter content set statistics 0,
+  alter size set statistics 0, alter sha256 set statistics 0;
 create index versions_by_time on versions (store_id, created_at, id);
 create index versions_by_memory on versions (store_id, memory_id, created_at, id);
 create index versions_by_actor on versions (store_id, created_by, created_at, id);
@@ -104,6 +107,9 @@ create table memories (
   updated_at bigint not null,
   unique (store_id, path)
 ) with (fillfactor = 90);
+
+alter table memories alter path set statistics 0, alter size set statistics 0,
+  alter sha256 set statistics 0;
 
 -- Every change is one entry. ledger is a store or a workspace; seq has no gaps within one. What
 -- happened at the machine itself, without a credential, has no actor.

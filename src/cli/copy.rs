@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Done, output};
 use crate::app::upkeep;
+use crate::config::DatabaseUrl;
 use crate::db::{Copied, Location, Progress};
 
 #[derive(Args, Debug)]
@@ -23,11 +24,11 @@ Examples:
   memstored copy --from postgres://memstored@db.example/memstored --to sqlite:copy.db")]
 pub struct Copy {
     /// Database to copy
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = DatabaseUrl)]
     from: Location,
 
     /// Database to copy to
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = DatabaseUrl)]
     to: Location,
 
     /// Print what was copied as JSON

@@ -10,7 +10,7 @@ use super::{Failure, output};
 use crate::app::{App, Authority, Settings, upkeep};
 use crate::client::Client;
 use crate::clock::{SystemClock, SystemSource};
-use crate::config::DATABASE_URL;
+use crate::config::{DATABASE_URL, DatabaseUrl};
 use crate::db::{Durability, Location};
 use crate::domain::limits::Limits;
 
@@ -19,7 +19,7 @@ use crate::domain::limits::Limits;
 pub struct TargetFlags {
     /// Database to work on directly; the default where no server is named
     #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, value_parser = DatabaseUrl)]
     database_url: Location,
 
     /// Running server to work through
@@ -40,7 +40,7 @@ pub struct TargetFlags {
 pub struct DatabaseFlags {
     /// Database: sqlite:PATH or postgres://USER@HOST:PORT/DATABASE
     #[arg(long, env = "MEMSTORED_DATABASE_URL", value_name = "URL", default_value = DATABASE_URL)]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, value_parser = DatabaseUrl)]
     pub database_url: Location,
 
     /// Print JSON

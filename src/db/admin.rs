@@ -161,6 +161,12 @@ impl Change<'_> {
             .ok_or_else(|| Error::not_found(WorkspaceId::WHAT, id).into())
     }
 
+    async fn lock_workspace(&mut self, id: &WorkspaceId) -> sqlx::Result<()> {
+        let mut sql = Sql::new("select 1 from workspaces where id = $1");
+        sql.push(self.connection.dialect().lock());
+        self.connection.fetch_optional(sql.bind(id.as_str())).await.map(drop)
+    }
+
     async fn delete_workspace(&mut self, id: &WorkspaceId) -> Result<AdminOutcome, Failure> {
         self.require_workspace(id).await?;
         workspace::check_deletable(id, &self.admin.first_workspace)?;
@@ -255,16 +261,20 @@ impl Change<'_> {
 
     async fn find_key(&mut self, id: &ApiKeyId) -> sqlx::Result<Option<ApiKey>> {
         let mut sql = Sql::new(keys::COLUMNS);
-        sql.push("id = ").push_bind(id.as_str()).push(self.connection.dialect().lock());
+        sql.push("id = ").push_bind(id.as_str());
         let row = self.connection.fetch_optional(sql).await?;
         row.as_ref().map(keys::key).transpose()
     }
 
     async fn revoke_key(&mut self, id: &ApiKeyId) -> Result<AdminOutcome, Failure> {
-        let found = self.find_key(id).await?;
-        let mut key = found
-            .filter(|key| self.admin.reach.as_ref().is_none_or(|reach| *reach == key.workspace))
-            .ok_or_else(|| Error::not_found(ApiKeyId::WHAT, id))?;
+        let unknown = || Error::not_found(ApiKeyId::WHAT, id);
+        let key = self.find_key(id).await?.ok_or_else(unknown)?;
+        if self.admin.reach.as_ref().is_some_and(|reach| *reach != key.workspace) {
+            return Err(unknown().into());
+        }
+        // Others that change keys hold the workspace first, too.
+        self.lock_workspace(&key.workspace).await?;
+        let mut key = self.find_key(id).await?.ok_or_else(unknown)?;
         if key.revoked_at.is_none() {
             let workspace = key.workspace.as_str();
             let at =

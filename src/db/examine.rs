@@ -8,9 +8,9 @@ use super::location::{Location, Purpose};
 use super::migrate;
 use super::shared::Shared;
 use super::sql::Sql;
-use crate::domain::Result;
 use crate::domain::limits::Limits;
 use crate::domain::time::Timestamp;
+use crate::domain::{Error, Result};
 
 const TRIPS: usize = 10;
 /// Clocks that differ by less are good enough.
@@ -136,7 +136,11 @@ impl Exam<'_> {
         let schema = match migrate::schema(self.connection).await {
             Ok(schema) => schema,
             Err(error) => {
-                self.find("schema", Grade::Fail, error.to_string());
+                let text = match error {
+                    Error::Internal(source) => source.to_string(),
+                    other => other.to_string(),
+                };
+                self.find("schema", Grade::Fail, text);
                 return false;
             }
         };

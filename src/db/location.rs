@@ -56,18 +56,12 @@ impl FromStr for Location {
     /// A refusal never repeats a Postgres URL, which may hold a password.
     fn from_str(url: &str) -> Result<Self> {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let options = url.parse().map_err(|error| {
-                Error::Invalid(format!(
-                    "database URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; this one \
-                     can't be read: {error}"
-                ))
-            })?;
-            let connections = Self::CONNECTIONS;
-            return Ok(Self::Postgres(Box::new(Server { options, connections })));
+            return Ok(Self::Postgres(Box::new(url.parse()?)));
         }
         let refuse = || {
+            let got = if url.contains('@') { String::new() } else { format!("; got {url:?}") };
             Error::Invalid(format!(
-                "database URL must be sqlite:PATH, sqlite::memory: or postgres://…; got {url:?}"
+                "database URL must be sqlite:PATH, sqlite::memory: or postgres://…{got}"
             ))
         };
         let path = url.strip_prefix("sqlite:").ok_or_else(refuse)?;
@@ -77,6 +71,57 @@ impl FromStr for Location {
             ":memory:" => Ok(Self::Memory),
             path => Ok(Self::File(path.into())),
         }
+    }
+}
+
+/// The driver's names of what a URL may set. It ignores any other, a mistyped `sslmode` too.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+impl FromStr for Server {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        let (_, query) = url.split_once('?').unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
+                return Err(Error::Invalid(format!(
+                    "database URL has an unknown parameter {name:?}; known are {}",
+                    PARAMETERS.join(", ")
+                )));
+            }
+            // The driver would connect without TLS.
+            if name == "sslmode" && value == "allow" {
+                return Err(Error::invalid(
+                    "sslmode=allow is not supported: use prefer or require",
+                ));
+            }
+        }
+        let options = url.parse().map_err(|error| {
+            Error::Invalid(format!(
+                "database URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; this one can't \
+                 be read: {error}"
+            ))
+        })?;
+        Ok(Self { options, connections: Location::CONNECTIONS })
     }
 }
 
@@ -95,7 +140,7 @@ impl fmt::Display for Server {
         let user = self.options.get_username();
         let database = self.options.get_database().unwrap_or(user);
         if let Some(folder) = self.options.get_socket() {
-            return write!(f, "postgres://{user}@/{database}?host={}", folder.display());
+            return write!(f, "postgres://{user}@localhost/{database}?host={}", folder.display());
         }
         let (host, port) = (self.options.get_host(), self.options.get_port());
         write!(f, "postgres://{user}@{host}:{port}/{database}")
@@ -167,9 +212,21 @@ mod tests {
         let url = "postgresql://ann:secret@db.example:6543/notes?sslmode=require";
         assert_eq!(shown(url).unwrap(), "postgres://ann@db.example:6543/notes");
         let url = "postgres://ann:secret@localhost/notes?host=%2Frun%2Fpg";
-        assert_eq!(shown(url).unwrap(), "postgres://ann@/notes?host=/run/pg");
+        assert_eq!(shown(url).unwrap(), "postgres://ann@localhost/notes?host=/run/pg");
         assert!(!format!("{:?}", url.parse::<Location>()).contains("secret"));
         let refusal = "postgres://ann:secret@host:port/notes".parse::<Location>().unwrap_err();
         assert!(!refusal.to_string().contains("secret"), "{refusal}");
+        let refusal = "mysql://ann:secret@db/notes".parse::<Location>().unwrap_err();
+        assert!(!refusal.to_string().contains("secret"), "{refusal}");
+    }
+
+    #[test]
+    fn a_parameter_that_would_be_ignored_is_refused() {
+        for (query, reason) in [("sslmod=require", "sslmod"), ("sslmode=allow", "prefer")] {
+            let url = format!("postgres://ann@db/notes?{query}");
+            let refusal = url.parse::<Location>().unwrap_err().to_string();
+            assert!(refusal.contains(reason), "{refusal}");
+        }
+        assert!(shown("postgres://db/notes?sslmode=require&options=-csearch_path%3Dx").is_some());
     }
 }

@@ -25,8 +25,7 @@ pub fn is_rolled_back(error: &sqlx::Error) -> bool {
 pub fn trouble(error: sqlx::Error) -> Error {
     let unavailable = |reason: &str| Error::Unavailable { reason: reason.to_owned(), retry: true };
     match judge(&error) {
-        Verdict::Busy => unavailable("the database is busy: try again"),
-        Verdict::Conflict => Error::Conflict,
+        Verdict::Busy | Verdict::Conflict => unavailable("the database is busy: try again"),
         Verdict::DiskFull => unavailable("the disk is full: nothing was written"),
         Verdict::CantOpen => unavailable("the database can't be opened"),
         Verdict::Lost => unavailable("the database can't be reached: try again"),

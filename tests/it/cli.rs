@@ -95,6 +95,7 @@ fn an_in_memory_database_is_gone_at_exit() {
 #[case::scheme(&["--database-url", "mysql://db"], 2, "sqlite:PATH")]
 #[case::durability(&["--durability", "none"], 2, "full")]
 #[case::key(&["--api-key", "two words"], 2, "visible ASCII")]
+#[case::parameter(&["--database-url", "postgres://a@h/d?sslmod=require"], 2, "sslmod")]
 #[case::unknown(&["--color"], 2, "unexpected argument")]
 fn a_start_that_can_not_be_is_refused_with_its_reason(
     #[case] arguments: &[&str],
@@ -107,6 +108,22 @@ fn a_start_that_can_not_be_is_refused_with_its_reason(
 
     assert_eq!(code(&output), exit, "{}", errors(&output));
     assert!(errors(&output).contains(reason), "{}", errors(&output));
+}
+
+#[test]
+fn a_database_url_that_is_refused_is_not_repeated() {
+    let folder = TempDir::new().unwrap();
+    let bad = "postgres://ann:s3cret@host:port/notes";
+
+    for arguments in [&["serve"][..], &["key", "list"], &["doctor"], &["migrate"]] {
+        let mut refused = command(folder.path(), arguments);
+        let refused = refused.env("MEMSTORED_DATABASE_URL", bad).output().unwrap();
+        assert_eq!(code(&refused), 2);
+        assert!(errors(&refused).contains("can't be read"), "{}", errors(&refused));
+        assert!(!errors(&refused).contains("s3cret"), "{}", errors(&refused));
+    }
+    let refused = run(folder.path(), &["copy", "--from", bad, "--to", "sqlite:x"]);
+    assert!(!errors(&refused).contains("s3cret"), "{}", errors(&refused));
 }
 
 #[test]

@@ -26,16 +26,18 @@ const RESTED: Duration = Duration::from_secs(1);
 /// Distinct statements that are kept prepared: the row counts of inserts tell them apart.
 const STATEMENTS: usize = 256;
 
-/// How long it may take to answer a statement before it is taken for lost.
+/// How long it may take to answer a statement before it is taken for lost; longer than its own
+/// `statement_timeout`.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
-/// Single statements read what is committed. A `statement_timeout` would end the wait for a standby
-/// at a commit with a success that the standby does not have.
-const SESSION: &str = "set default_transaction_isolation = 'read committed'; \
-                       set statement_timeout = 0";
-/// A transaction of an instance that hangs must not hold a store for long.
-const BOUNDED: &str = "set lock_timeout = '10s'; set idle_in_transaction_session_timeout = '30s'";
-const UNBOUNDED: &str = "set lock_timeout = 0; set idle_in_transaction_session_timeout = 0";
+/// Single statements read what is committed.
+const SESSION: &str = "set default_transaction_isolation = 'read committed'";
+/// A transaction of an instance that hangs must not hold a store for long. The wait for a standby at
+/// a commit is not bounded by these.
+const BOUNDED: &str = "set statement_timeout = '15s'; set lock_timeout = '10s'; \
+                       set idle_in_transaction_session_timeout = '30s'";
+const UNBOUNDED: &str = "set statement_timeout = 0; set lock_timeout = 0; \
+                         set idle_in_transaction_session_timeout = 0";
 /// A stricter `synchronous_commit` of the server's own is left as it is.
 const SYNC: &str = "select set_config('synchronous_commit', 'on', false) \
                     where current_setting('synchronous_commit') in ('off', 'local')";

@@ -9,6 +9,7 @@ mod instances;
 mod lanes;
 mod lost;
 mod proxy;
+mod redaction;
 mod restarts;
 mod rights;
 
