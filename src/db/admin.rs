@@ -4,7 +4,7 @@ use super::commit::{self, Attempt, Failed};
 use super::connection::Connection;
 use super::script::Script;
 use super::shared::Shared;
-use super::sql::Sql;
+use super::sql::{Row, Sql};
 use super::{batch, keys, rows, workspaces};
 use crate::domain::id::{ApiKeyId, WorkspaceId};
 use crate::domain::journal::{Attribution, Entry, Kind};
@@ -12,6 +12,9 @@ use crate::domain::key::{ApiKey, PrincipalKind};
 use crate::domain::time::Timestamp;
 use crate::domain::workspace::{self, Workspace};
 use crate::domain::{Error, Result};
+
+/// Stores of a deleted workspace that are deleted in one trip.
+const STORES: usize = 32;
 
 /// One change, by whom, when, and which workspace it may reach (`None`: all).
 #[derive(Clone, Debug)]
@@ -109,13 +112,6 @@ struct Change<'a> {
     admin: &'a Admin,
 }
 
-/// Whose journal a change is entered in.
-#[derive(Clone, Copy)]
-enum Ledger {
-    Store,
-    Workspace,
-}
-
 impl Change<'_> {
     async fn apply(mut self) -> Result<AdminOutcome, Failure> {
         match &self.admin.command {
@@ -142,8 +138,7 @@ impl Change<'_> {
         );
         let sql = sql.bind(new.id.as_str()).bind(new.name.as_str()).bind(new.created_at.micros());
         if self.connection.execute(sql).await? == 1 {
-            self.enter(Ledger::Workspace, new.id.as_str(), Kind::WorkspaceCreated, new.id.as_str())
-                .await?;
+            self.enter(new.id.as_str(), Kind::WorkspaceCreated, new.id.as_str()).await?;
         }
         Ok(())
     }
@@ -161,6 +156,34 @@ impl Change<'_> {
             .ok_or_else(|| Error::not_found(WorkspaceId::WHAT, id).into())
     }
 
+    /// In one trip.
+    async fn delete_stores(&mut self, stores: &[Row]) -> sqlx::Result<()> {
+        let mut script = Script::new(self.connection.dialect());
+        let mut entries = Vec::with_capacity(stores.len());
+        for row in stores {
+            let store: &str = row.get(0)?;
+            let (seq, at) = rows::ledger(row, 1)?.advance(self.admin.at);
+            let sql = script.statement().push("update stores set last_seq = ").push_bind(seq);
+            sql.push(", last_at = ").push_bind(at.micros());
+            sql.push(", deleted_at = ").push_bind(at.micros());
+            sql.push(" where id = ").push_bind(store);
+            entries.push(self.entry(store, seq, at, Kind::StoreDeleted, store));
+        }
+        batch::journal(&mut script, &entries);
+        self.connection.write(script).await
+    }
+
+    fn entry(&self, ledger: &str, seq: i64, at: Timestamp, kind: Kind, subject: &str) -> Entry {
+        Entry {
+            ledger: ledger.to_owned(),
+            seq,
+            at,
+            kind,
+            subject: subject.to_owned(),
+            by: self.admin.by.clone(),
+        }
+    }
+
     async fn lock_workspace(&mut self, id: &WorkspaceId) -> sqlx::Result<()> {
         let mut sql = Sql::new("select 1 from workspaces where id = $1");
         sql.push(self.connection.dialect().lock());
@@ -171,17 +194,16 @@ impl Change<'_> {
         self.require_workspace(id).await?;
         workspace::check_deletable(id, &self.admin.first_workspace)?;
         let mut stores = Sql::new(
-            "select id from stores where workspace_id = $1 and deleted_at is null order by id",
+            "select id, last_seq, last_at from stores where workspace_id = $1 and deleted_at is \
+             null order by id",
         );
         stores.push(self.connection.dialect().lock());
-        for row in self.connection.fetch_all(stores.bind(id.as_str())).await? {
-            let store: &str = row.get(0)?;
-            let at = self.enter(Ledger::Store, store, Kind::StoreDeleted, store).await?;
-            let sql = Sql::new("update stores set deleted_at = $1 where id = $2");
-            self.connection.execute(sql.bind(at.micros()).bind(store)).await?;
+        let stores = self.connection.fetch_all(stores.bind(id.as_str())).await?;
+        for stores in stores.chunks(STORES) {
+            self.delete_stores(stores).await?;
         }
         let id = id.as_str();
-        let at = self.enter(Ledger::Workspace, id, Kind::WorkspaceDeleted, id).await?;
+        let at = self.enter(id, Kind::WorkspaceDeleted, id).await?;
         for sql in [
             "update api_keys set revoked_at = $1 where workspace_id = $2 and revoked_at is null",
             "update workspaces set deleted_at = $1 where id = $2",
@@ -203,8 +225,7 @@ impl Change<'_> {
             key.actor_name = Some(name.clone());
         }
         let workspace = key.workspace.as_str();
-        key.created_at =
-            self.enter(Ledger::Workspace, workspace, Kind::KeyCreated, key.id.as_str()).await?;
+        key.created_at = self.enter(workspace, Kind::KeyCreated, key.id.as_str()).await?;
         self.insert_key(&key).await?;
         Ok(AdminOutcome::Key(key))
     }
@@ -277,8 +298,7 @@ impl Change<'_> {
         let mut key = self.find_key(id).await?.ok_or_else(unknown)?;
         if key.revoked_at.is_none() {
             let workspace = key.workspace.as_str();
-            let at =
-                self.enter(Ledger::Workspace, workspace, Kind::KeyRevoked, id.as_str()).await?;
+            let at = self.enter(workspace, Kind::KeyRevoked, id.as_str()).await?;
             let sql = Sql::new("update api_keys set revoked_at = $1 where id = $2");
             self.connection.execute(sql.bind(at.micros()).bind(id.as_str())).await?;
             key.revoked_at = Some(at);
@@ -298,43 +318,27 @@ impl Change<'_> {
         let kept = Sql::new("select 1 from api_keys where id = $1").bind(key.id.as_str());
         if self.connection.fetch_optional(kept).await?.is_none() {
             let ledger = key.workspace.as_str();
-            self.enter(Ledger::Workspace, ledger, Kind::KeyCreated, key.id.as_str()).await?;
+            self.enter(ledger, Kind::KeyCreated, key.id.as_str()).await?;
             self.insert_key(key).await?;
         }
         Ok(AdminOutcome::Done)
     }
 
-    /// Takes the next number and time of a ledger, and enters the change in its journal.
+    /// Takes the next number and time of the workspace's ledger, and enters the change in its journal.
     async fn enter(
         &mut self,
-        of: Ledger,
-        ledger: &str,
+        workspace: &str,
         kind: Kind,
         subject: &str,
     ) -> sqlx::Result<Timestamp> {
-        let (read, write) = match of {
-            Ledger::Store => (
-                "select last_seq, last_at from stores where id = $1",
-                "update stores set last_seq = $1, last_at = $2 where id = $3",
-            ),
-            Ledger::Workspace => (
-                "select last_seq, last_at from workspaces where id = $1",
-                "update workspaces set last_seq = $1, last_at = $2 where id = $3",
-            ),
-        };
-        let mut read = Sql::new(read).bind(ledger);
+        let mut read =
+            Sql::new("select last_seq, last_at from workspaces where id = $1").bind(workspace);
         read.push(self.connection.dialect().lock());
         let row = self.connection.fetch_one(read).await?;
         let (seq, at) = rows::ledger(&row, 0)?.advance(self.admin.at);
-        self.connection.execute(Sql::new(write).bind(seq).bind(at.micros()).bind(ledger)).await?;
-        let entry = Entry {
-            ledger: ledger.to_owned(),
-            seq,
-            at,
-            kind,
-            subject: subject.to_owned(),
-            by: self.admin.by.clone(),
-        };
+        let write = Sql::new("update workspaces set last_seq = $1, last_at = $2 where id = $3");
+        self.connection.execute(write.bind(seq).bind(at.micros()).bind(workspace)).await?;
+        let entry = self.entry(workspace, seq, at, kind, subject);
         let mut script = Script::new(self.connection.dialect());
         batch::journal(&mut script, &[entry]);
         self.connection.write(script).await?;

@@ -14,7 +14,31 @@ use crate::domain::{Error, Result};
 
 /// How often a batch is tried before its clients are told of the conflict.
 const TRIES: u32 = 6;
+/// After that long the client is about to be told that it took too long.
+const TRIES_WITHIN: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Commands in one commit.
+const BATCH: usize = 128;
+/// Bytes of content in one commit, unless one command alone has more.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// What still fits in a batch.
+#[derive(Default)]
+pub struct Room {
+    commands: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Whether the command fits, too; the first always does.
+    pub fn takes(&mut self, command: &Command) -> bool {
+        let fits = self.commands < BATCH && self.bytes < BATCH_BYTES;
+        self.commands += 1;
+        self.bytes += command.change.content().map_or(0, |content| content.as_str().len());
+        fits
+    }
+}
 
 /// What a committed batch did.
 pub struct Committed {
@@ -46,9 +70,11 @@ pub trait Attempt: Send {
 
 /// Tries again where that is safe and may help.
 pub async fn again<A: Attempt>(attempt: &mut A) -> Result<A::Done, Failed> {
+    let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     for tries in 1..TRIES {
         match attempt.attempt().await {
+            failed if begun.elapsed() > TRIES_WITHIN => return failed,
             Err(Failed::Conflict) => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;

@@ -39,6 +39,8 @@ enum State {
     Open,
     /// The commit was sent, and not answered yet.
     Committing,
+    /// The connection is gone, and the transaction with it.
+    Lost,
 }
 
 impl From<SqliteConnection> for Connection {
@@ -57,6 +59,15 @@ impl From<Object<postgres::Servers>> for Connection {
     fn from(connection: Object<postgres::Servers>) -> Self {
         let patience = postgres::patience(postgres::purpose(&connection));
         Self::new(Native::Postgres(connection), patience)
+    }
+}
+
+impl State {
+    /// A commit that was sent stays uncertain.
+    fn lose(&mut self) {
+        if *self != Self::Committing {
+            *self = Self::Lost;
+        }
     }
 }
 
@@ -83,6 +94,7 @@ macro_rules! run {
                 answer.map(Into::into).inspect_err(|error| {
                     if verdict::judge(error) == Verdict::Lost {
                         postgres::lost(connection, error);
+                        $self.state.lose();
                     }
                 })
             }
@@ -134,6 +146,8 @@ impl Connection {
     }
 
     async fn begin_as(&mut self, text: &'static str) -> sqlx::Result<()> {
+        // The one connection of a database in memory may come from somebody who went away.
+        self.roll_back().await;
         self.state = State::Open;
         self.execute(Sql::new(text)).await.map(drop)
     }
@@ -143,6 +157,7 @@ impl Connection {
     pub async fn begin_with(&mut self, mut sql: Sql) -> sqlx::Result<Vec<Row>> {
         match self.dialect() {
             Dialect::Sqlite => {
+                self.roll_back().await;
                 self.state = State::Open;
                 sql.prefix(&format!("{}; ", self.dialect().begin()));
             }
@@ -182,12 +197,13 @@ impl Connection {
         match &done {
             Ok(_) => self.state = State::Idle,
             Err(error) if verdict::is_rolled_back(error) => self.state = State::Idle,
+            Err(_) if self.dialect() == Dialect::Sqlite => self.state = State::Open,
             Err(_) => {}
         }
         done.map(drop)
     }
 
-    /// Takes a failed transaction back, unless it is not known how its commit ended.
+    /// Ends a transaction, if one is open, without its changes.
     pub async fn roll_back(&mut self) {
         if self.state != State::Open {
             return;
@@ -204,7 +220,7 @@ impl Connection {
 
     /// Whether a commit was sent whose answer never came.
     pub fn is_uncertain(&self) -> bool {
-        self.state == State::Committing && self.dialect() == Dialect::Postgres
+        self.state == State::Committing
     }
 
     /// Applies what is missing, however long it takes.

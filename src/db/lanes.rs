@@ -10,18 +10,17 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::commit::{self, Commits, Failed};
+use super::commit::{self, Commits, Failed, Room};
 use super::shared::Shared;
 use crate::domain::id::{StoreId, WorkspaceId};
 use crate::domain::plan::{Change, Command, Outcome};
 use crate::domain::{Error, Result};
 
-/// Commands in one commit.
-const BATCH: usize = 128;
-/// Commands that may wait before clients have to.
+/// Commands that may wait in one lane; more are refused for now.
 const QUEUE: usize = 1024;
 /// A batch that takes longer is given up with its connection, which frees the row.
 const COMMITS_WITHIN: Duration = Duration::from_secs(25);
@@ -36,7 +35,6 @@ enum Lane {
 struct Job {
     command: Command,
     answer: oneshot::Sender<Result<Outcome>>,
-    room: OwnedSemaphorePermit,
 }
 
 /// What waits, for each lane that is at work.
@@ -46,8 +44,8 @@ type Waiting = Arc<Mutex<HashMap<Lane, Vec<Job>>>>;
 pub struct Lanes {
     shared: Arc<Shared>,
     waiting: Waiting,
-    room: Arc<Semaphore>,
     committing: Arc<Semaphore>,
+    closing: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -58,19 +56,23 @@ impl Lanes {
             committing: Arc::new(Semaphore::new((connections - connections / 4).max(1))),
             shared,
             waiting: Waiting::default(),
-            room: Arc::new(Semaphore::new(QUEUE)),
+            closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }
     }
 
     pub async fn submit(&self, command: Command) -> Result<Outcome> {
-        let closed =
-            || Error::Unavailable { reason: "the server is shutting down".into(), retry: true };
-        let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| closed())?;
+        let refused = |reason: &str| Error::Unavailable { reason: reason.to_owned(), retry: true };
+        if self.closing.is_cancelled() {
+            return Err(refused("the server is shutting down"));
+        }
         let (answer, answered) = oneshot::channel();
         let lane = lane(&command);
-        let job = Job { command, answer, room };
+        let job = Job { command, answer };
         let starts = match lock(&self.waiting).entry(lane.clone()) {
+            Entry::Occupied(waiting) if waiting.get().len() >= QUEUE => {
+                return Err(refused("too many changes wait for this store: try again"));
+            }
             Entry::Occupied(mut waiting) => {
                 waiting.get_mut().push(job);
                 false
@@ -87,12 +89,13 @@ impl Lanes {
             let worker = Worker { lane, waiting, committing, shared, ended: false };
             self.tasks.spawn(worker.run());
         }
-        answered.await.map_err(|_| Error::internal("a lane ended without an answer"))?
+        // A lane that ends midway, with the program or in a panic, may have committed.
+        answered.await.map_err(|_| Error::Uncertain)?
     }
 
     /// Commits what waits.
     pub async fn close(&self) {
-        self.room.close();
+        self.closing.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -136,11 +139,10 @@ impl Worker {
     async fn run(mut self) {
         while let Some(jobs) = self.next() {
             let (commands, answers): (Vec<_>, Vec<_>) =
-                jobs.into_iter().map(|job| (job.command, (job.answer, job.room))).unzip();
+                jobs.into_iter().map(|job| (job.command, job.answer)).unzip();
             let outcomes = commit::answer(&mut self, &commands).await;
-            for ((answer, room), outcome) in answers.into_iter().zip(outcomes) {
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 let _ = answer.send(outcome);
-                drop(room);
             }
         }
     }
@@ -154,7 +156,9 @@ impl Worker {
             self.ended = true;
             return None;
         }
-        let rest = waiting.split_off(waiting.len().min(BATCH));
+        let mut room = Room::default();
+        let fit = waiting.iter().take_while(|job| room.takes(&job.command)).count();
+        let rest = waiting.split_off(fit);
         Some(std::mem::replace(waiting, rest))
     }
 }

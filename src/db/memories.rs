@@ -72,18 +72,30 @@ impl Db {
         if query.depth_one {
             reader.begin_snapshot().await.map_err(verdict::trouble)?;
         }
-        let items = walk(&mut reader, store, query, from, &range.to);
-        let items = items.await.map_err(verdict::trouble)?;
-        let mut page = Page::cut(items, query.paging.limit, |item| Cursor::path(store, item.key()));
-        if query.depth_one && query.view == View::Full {
-            fill(&mut reader, &mut page.items).await.map_err(verdict::trouble)?;
-        }
-        stores::require(&mut reader, workspace, store).await?;
-        if query.depth_one {
-            reader.commit().await.map_err(verdict::trouble)?;
-        }
-        Ok(page)
+        let page = async {
+            let page = read(&mut reader, store, query, from, &range.to).await;
+            stores::require(&mut reader, workspace, store).await?;
+            page.map_err(verdict::trouble)
+        };
+        let page = page.await;
+        reader.roll_back().await;
+        page
     }
+}
+
+async fn read(
+    connection: &mut Connection,
+    store: &StoreId,
+    query: &MemoryQuery,
+    from: String,
+    to: &str,
+) -> sqlx::Result<Page<Listed>> {
+    let items = walk(connection, store, query, from, to).await?;
+    let mut page = Page::cut(items, query.paging.limit, |item| Cursor::path(store, item.key()));
+    if query.depth_one && query.view == View::Full {
+        fill(connection, &mut page.items).await?;
+    }
+    Ok(page)
 }
 
 /// Collects one item more than the limit. A rolled-up directory is stepped over by seeking behind

@@ -4,7 +4,7 @@
 //! installation. A schema that is up to date is only read, so that a server needs no right to
 //! change one.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use sqlx::migrate::{MigrateError, Migrator};
 
@@ -62,19 +62,25 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
 pub async fn schema(connection: &mut Connection) -> Result<Schema> {
     let applied = applied(connection).await.map_err(verdict::trouble)?;
     let migrator = migrator(connection.dialect());
-    let known: BTreeSet<_> = migrator.iter().map(|migration| migration.version).collect();
-    if let Some(newer) = applied.iter().rfind(|version| !known.contains(version)) {
-        return Err(newer_schema(*newer));
+    let known: BTreeMap<_, _> =
+        migrator.iter().map(|migration| (migration.version, &*migration.checksum)).collect();
+    for (version, checksum) in applied.iter().rev() {
+        match known.get(version) {
+            None => return Err(newer_schema(*version)),
+            Some(known) if *known != checksum => return Err(other_schema(*version)),
+            Some(_) => {}
+        }
     }
-    let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+    let missing = migrator.iter().filter(|migration| !applied.contains_key(&migration.version));
     Ok(Schema {
-        applied: applied.last().copied().unwrap_or(0),
-        latest: known.last().copied().unwrap_or(0),
+        applied: applied.keys().last().copied().unwrap_or(0),
+        latest: known.keys().last().copied().unwrap_or(0),
         missing: missing.map(|one| (one.version, one.description.to_string())).collect(),
     })
 }
 
-async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeSet<i64>> {
+/// Numbers and check sums.
+async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeMap<i64, Vec<u8>>> {
     let table = Sql::new(match connection.dialect() {
         Dialect::Sqlite => "select name from sqlite_master where name = '_sqlx_migrations'",
         Dialect::Postgres => {
@@ -82,10 +88,10 @@ async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeSet<i64>> {
         }
     });
     if connection.fetch_optional(table).await?.is_none() {
-        return Ok(BTreeSet::new());
+        return Ok(BTreeMap::new());
     }
-    let sql = Sql::new("select version from _sqlx_migrations where success order by version");
-    connection.fetch_all(sql).await?.iter().map(|row| row.get(0)).collect()
+    let sql = Sql::new("select version, checksum from _sqlx_migrations where success");
+    connection.fetch_all(sql).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 fn newer_schema(version: i64) -> Error {
@@ -93,6 +99,16 @@ fn newer_schema(version: i64) -> Error {
         reason: format!(
             "this database has schema {version}, which this memstored does not know: it was \
              written by a newer one; run that version or a later one"
+        ),
+        retry: false,
+    }
+}
+
+fn other_schema(version: i64) -> Error {
+    Error::Unavailable {
+        reason: format!(
+            "schema {version} of this database is not the one that this memstored knows by that \
+             number: it was made by a version that was never released"
         ),
         retry: false,
     }

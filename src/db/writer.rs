@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::commit::{self, Commits, Failed};
+use super::commit::{self, Commits, Failed, Room};
 use super::residue::Traces;
 use super::shared::Shared;
 use super::{log, rows};
@@ -19,8 +19,6 @@ use crate::domain::plan::{Change, Command, Outcome};
 use crate::domain::version::Version;
 use crate::domain::{Error, Result};
 
-/// Commands in one commit.
-const BATCH: usize = 128;
 /// Commands that may wait before clients have to.
 const QUEUE: usize = 1024;
 /// Pages of the log, roughly, after which it is folded into the file.
@@ -110,16 +108,17 @@ impl Writer {
     async fn run(mut self) {
         while let Some(first) = self.next().await {
             let (mut commands, mut answers) = (Vec::new(), Vec::new());
-            let mut next = Some(first);
+            let (mut next, mut room, mut full) = (Some(first), Room::default(), false);
             while let Some(job) = next {
                 match job {
                     Job::Command(command, answer) => {
+                        full = !room.takes(&command);
                         commands.push(*command);
                         answers.push(answer);
                     }
                     Job::FinishErasures(answer) => drop(answer.send(self.finish_erasures().await)),
                 }
-                next = if commands.len() < BATCH { self.jobs.try_recv().ok() } else { None };
+                next = if full { None } else { self.jobs.try_recv().ok() };
             }
             self.serve(commands, answers).await;
         }

@@ -55,10 +55,10 @@ pub enum Error {
     /// The server can't do this now. `retry` says whether the same request may help.
     #[error("{reason}")]
     Unavailable { reason: String, retry: bool },
-    /// The database was lost after it had been told to commit.
+    /// The database, or this server, was lost after the commit had been sent.
     #[error(
-        "the database was lost while it committed the change, which is made either wholly or not \
-         at all: look before you repeat it"
+        "the connection was lost while the change was committed, so it is made either wholly or \
+         not at all: look before you repeat it"
     )]
     Uncertain,
     #[error("Internal server error")]

@@ -127,6 +127,17 @@ fn spot(command: &Command) -> Option<Spot> {
     }
 }
 
+impl Change {
+    /// The content that comes with it.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::CreateMemory { new, .. } => Some(&new.content),
+            Self::UpdateMemory { patch, .. } => patch.content.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl Command {
     pub fn attribution(&self) -> Attribution {
         Attribution {

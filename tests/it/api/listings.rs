@@ -194,3 +194,20 @@ async fn a_walk_skips_and_repeats_nothing_while_others_write() {
     }
     others.await.unwrap();
 }
+
+/// On the one connection of a database in memory above all.
+#[tokio::test]
+async fn a_listing_that_is_refused_leaves_no_transaction_behind() {
+    let server = Server::start().await;
+    let unknown = format!("/v1/memory_stores/memstore_{}", "0".repeat(26));
+
+    for _ in 0..3 {
+        server.get(&format!("{unknown}/memories?depth=1")).await.refused(404);
+    }
+
+    let store = server.store().await;
+    server.memory(&store, "/a/b", "x").await;
+    server.post("/x/v1/api_keys", json!({"name": "k"})).await.ok();
+    let page = server.get(&format!("{store}/memories?depth=1")).await.ok();
+    assert_eq!(page["data"][0]["path"], "/a/");
+}

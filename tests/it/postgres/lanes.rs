@@ -54,6 +54,36 @@ async fn commits(direct: &mut Direct) -> i64 {
 }
 
 #[tokio::test]
+async fn a_store_for_which_too_many_wait_refuses_more_and_holds_no_other_up() {
+    let database = Database::postgres();
+    let server = Server::on(&database).await;
+    let (held, free) = (server.store().await, server.store().await);
+    let mut direct = database.direct().await;
+    hold(&mut direct, &held).await;
+
+    let first = create(&server, &held, "/first");
+    until(&mut direct, WAITING_FOR_ME, 1).await;
+    let waiting: Vec<_> =
+        (0..1200).map(|number| create(&server, &held, &format!("/{number}"))).collect();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let refused = create(&server, &held, "/one-more").await.unwrap();
+    server.memory(&free, "/a", "x").await;
+    direct.run("rollback").await;
+
+    assert_eq!(refused.header("x-should-retry"), Some("true"), "{}", refused.render());
+    refused.refused(503);
+    first.await.unwrap().ok();
+    let mut made = 0;
+    for answer in waiting {
+        made += u32::from(answer.await.unwrap().status == 200);
+    }
+    assert_eq!(made, 1024);
+    direct.check_history().await;
+}
+
+#[tokio::test]
 async fn while_one_store_is_held_another_is_written() {
     let database = Database::postgres();
     let server = Server::on(&database).await;
@@ -146,5 +176,5 @@ fn a_command_that_comes_while_the_program_ends_holds_it_up_no_longer() {
     });
 
     let answer = answer.recv_timeout(Duration::from_secs(10)).expect("it is answered");
-    answer.refused(500);
+    answer.refused(503);
 }
