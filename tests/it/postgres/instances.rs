@@ -1,6 +1,7 @@
 //! Several servers on one database: what one has acknowledged holds for all.
 
 use std::collections::BTreeSet;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use memstored::domain::limits::Limits;
@@ -8,7 +9,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{one_of_many, two_on};
+use super::schema::migrated;
+use super::{WAITING_FOR_ME, one_of_many, two_on, until};
 use crate::support::server::{Answer, NOW, Setup, column, text};
 use crate::support::{Database, Program, Server, program};
 
@@ -232,8 +234,10 @@ async fn a_store_that_is_made_while_its_workspace_is_deleted_does_not_live() {
     direct.check_history().await;
 }
 
-fn programs(url: &str, count: usize, arguments: &[&str]) -> Vec<(TempDir, Program)> {
-    let starts: Vec<_> = (0..count)
+type Starting = JoinHandle<(TempDir, Program)>;
+
+fn start(url: &str, count: usize, arguments: &[&str]) -> Vec<Starting> {
+    (0..count)
         .map(|_| {
             let folder = TempDir::new().unwrap();
             let serve =
@@ -241,15 +245,18 @@ fn programs(url: &str, count: usize, arguments: &[&str]) -> Vec<(TempDir, Progra
             let mut command = program::command(folder.path(), &[&serve, arguments].concat());
             std::thread::spawn(move || (folder, Program::spawn(&mut command)))
         })
-        .collect();
-    starts.into_iter().map(|start| start.join().unwrap()).collect()
+        .collect()
+}
+
+fn started(starting: Vec<Starting>) -> Vec<(TempDir, Program)> {
+    starting.into_iter().map(|start| start.join().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn programs_that_start_at_once_on_an_empty_schema_found_one_installation() {
     let database = Database::postgres();
 
-    let programs = programs(&database.url(), 4, &[]);
+    let programs = started(start(&database.url(), 4, &[]));
 
     let keys: Vec<_> = programs.iter().filter_map(|(_, program)| program.key()).collect();
     assert_eq!(keys.len(), 1, "one first key");
@@ -269,6 +276,27 @@ async fn programs_that_start_at_once_on_an_empty_schema_found_one_installation()
     direct.check_history().await;
 }
 
+/// All have seen that nobody has founded it before one of them does.
+#[tokio::test]
+async fn programs_that_wait_for_each_other_found_one_installation() {
+    let database = Database::postgres();
+    let mut direct = migrated(&database).await;
+    direct.run("delete from installation").await;
+    direct.run("begin; lock table installation in access exclusive mode").await;
+
+    let starting = start(&database.url(), 4, &[]);
+    until(&mut direct, WAITING_FOR_ME, 4).await;
+    direct.run("rollback").await;
+    let programs = started(starting);
+
+    let keys: Vec<_> = programs.iter().filter_map(|(_, program)| program.key()).collect();
+    assert_eq!(keys.len(), 1, "one first key");
+    assert_eq!(direct.count("select count(*) from installation").await, 1);
+    let founded = "select count(*) from workspaces where name = 'default' and id <> 'wrkspc_1'";
+    assert_eq!(direct.count(founded).await, 1);
+    direct.check_history().await;
+}
+
 /// How long an instance goes on answering a key.
 fn answered_for(program: &Program, key: &str) -> Duration {
     let begun = Instant::now();
@@ -281,7 +309,7 @@ fn answered_for(program: &Program, key: &str) -> Duration {
 #[test]
 fn what_one_instance_has_revoked_another_refuses_within_a_second() {
     let database = Database::postgres();
-    let programs = programs(&database.url(), 2, &["--api-key", "the-key"]);
+    let programs = started(start(&database.url(), 2, &["--api-key", "the-key"]));
     let [(_, one), (_, two)] = &programs[..] else { unreachable!() };
     let post = |path: &str, body: &Value| {
         let (status, made) = one.call("the-key", "POST", path, Some(body));

@@ -12,6 +12,8 @@ mod proxy;
 mod redaction;
 mod restarts;
 mod rights;
+mod schema;
+mod statements;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
