@@ -6,6 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
+use super::{WAITING_FOR_ME, until};
 use crate::support::server::{Answer, Setup};
 use crate::support::{Database, Direct, Server};
 
@@ -130,4 +131,38 @@ async fn what_is_cut_twice_is_refused_or_uncertain(#[case] operation: Operation)
     assert_eq!(ends.get(&End::Done), None, "{ends:?}");
     assert!(ends[&End::Refused].len() > 20, "{ends:?}");
     assert!(ends[&End::Uncertain { done: true }].len() >= 3, "{ends:?}");
+}
+
+/// Takes the 20 seconds within which a statement has to be answered, and 5 for a new connection.
+#[tokio::test]
+async fn a_postgres_that_answers_no_more_is_503_before_the_deadline_of_requests() {
+    let database = Database::postgres();
+    let proxy = Proxy::before(&database).await;
+    let location = Some(proxy.location(&database));
+    let server = Server::with(Setup { location, ..Setup::default() }).await;
+    let store = server.store().await;
+    let mut direct = database.direct().await;
+    let write = |number: i64| {
+        let (server, store) = (server.clone(), store.clone());
+        tokio::spawn(async move { CREATE_MEMORY.run(&server, &store, number).await })
+    };
+    // Two connections, so that neither request has to make its own.
+    direct.run("begin; select 1 from stores for no key update").await;
+    let first = write(0);
+    until(&mut direct, WAITING_FOR_ME, 1).await;
+    server.get(&store).await.ok();
+    direct.run("rollback").await;
+    first.await.unwrap().ok();
+    proxy.stall(true);
+
+    let second = write(1);
+    let (written, read) = tokio::join!(second, server.get(&store));
+
+    for answer in [written.unwrap(), read] {
+        assert_eq!(end(answer, 0), End::Refused);
+    }
+    proxy.stall(false);
+    server.get(&store).await.ok();
+    write(1).await.unwrap().ok();
+    direct.check_history().await;
 }

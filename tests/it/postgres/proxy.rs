@@ -1,7 +1,7 @@
 //! A proxy between a server and its Postgres that cuts the connection after a given message.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use memstored::db::Location;
 use sqlx::postgres::PgConnectOptions;
@@ -26,6 +26,7 @@ struct State {
     left: AtomicI64,
     cuts: AtomicUsize,
     cut_all: Notify,
+    stalls: AtomicBool,
     postgres: PgConnectOptions,
 }
 
@@ -35,7 +36,8 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let postgres = database.url().parse().unwrap();
         let (left, cuts) = (AtomicI64::new(ALL), AtomicUsize::new(0));
-        let state = Arc::new(State { left, cuts, cut_all: Notify::new(), postgres });
+        let (cut_all, stalls) = (Notify::new(), AtomicBool::new(false));
+        let state = Arc::new(State { left, cuts, cut_all, stalls, postgres });
         let served = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -72,6 +74,12 @@ impl Proxy {
     /// Cuts all connections that there are.
     pub fn cut_all(&self) {
         self.state.cut_all.notify_waiters();
+    }
+
+    /// Lets nothing through any more, as a network that drops all packets; or again, on connections
+    /// on which nothing was dropped.
+    pub fn stall(&self, stalls: bool) {
+        self.state.stalls.store(stalls, Ordering::SeqCst);
     }
 
     /// Whether it has cut since it was told to; from here on it does not.
@@ -117,6 +125,9 @@ async fn join(
         let mut first = true;
         while let Some(message) = message(&mut messages, first).await {
             first = false;
+            if state.stalls.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             let left = state.count();
             if left > 0 && postgres.write_all(&message).await.is_err() {
                 return false;
