@@ -13,6 +13,7 @@ mod redaction;
 mod restarts;
 mod rights;
 mod schema;
+mod starts;
 mod statements;
 
 use std::sync::Arc;
