@@ -23,6 +23,7 @@ const COMPLETED: &[(&str, &str)] = &[
     (" where ", "1 = 1"),
     ("workspace_id = ", "$1"),
     ("redacted_at = ", "$1"),
+    ("last_seq = ", "$1"),
     ("(version_id) values (", "$1)"),
 ];
 
