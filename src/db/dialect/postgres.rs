@@ -34,13 +34,15 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 const SESSION: &str = "set default_transaction_isolation = 'read committed'";
 /// A transaction of an instance that hangs must not hold a store for long. (The wait for a standby at
 /// a commit is not bounded by these.) Every statement of a server has its index, in the order that
-/// it needs: no plan that was made for a small table may stay when it has grown.
+/// it needs, so one plan serves all values and sizes, and is kept.
 const BOUNDED: &str = "set statement_timeout = '15s'; set lock_timeout = '10s'; \
                        set idle_in_transaction_session_timeout = '30s'; \
-                       set enable_seqscan = off; set enable_bitmapscan = off";
+                       set enable_seqscan = off; set enable_bitmapscan = off; \
+                       set plan_cache_mode = force_generic_plan";
 const UNBOUNDED: &str = "set statement_timeout = 0; set lock_timeout = 0; \
                          set idle_in_transaction_session_timeout = 0; \
-                         set enable_seqscan = on; set enable_bitmapscan = on";
+                         set enable_seqscan = on; set enable_bitmapscan = on; \
+                         set plan_cache_mode = auto";
 /// A stricter `synchronous_commit` of the server's own is left as it is.
 const SYNC: &str = "select set_config('synchronous_commit', 'on', false) \
                     where current_setting('synchronous_commit') in ('off', 'local')";

@@ -216,7 +216,12 @@ async fn listings_use_their_indexes() {
     ];
 
     // As the server's own connections have it.
-    direct.run("set enable_seqscan = off; set enable_bitmapscan = off").await;
+    direct
+        .run(
+            "set enable_seqscan = off; set enable_bitmapscan = off; \
+             set plan_cache_mode = force_generic_plan",
+        )
+        .await;
     for (of, index) in plans {
         let plan = direct.texts(&format!("explain (costs off) select * from {of}")).await;
         let plan = plan.join("\n");
