@@ -135,13 +135,21 @@ impl Sample {
     }
 }
 
-/// Sends one request after another on each connection.
-pub async fn run(address: SocketAddr, load: Load, request: &Request) -> Result<Sample> {
+/// Where a connection leads, and what is asked there.
+#[derive(Clone)]
+pub struct Target {
+    pub address: SocketAddr,
+    pub request: Request,
+}
+
+/// Sends one request after another on each connection; the connections take the targets in turn.
+pub async fn run(load: Load, targets: &[Target]) -> Result<Sample> {
     let from = Instant::now() + load.warm_up;
     let until = from + load.time;
     let mut connections = JoinSet::new();
-    for _ in 0..load.connections {
-        let (mut client, mut request) = (Client::connect(address).await?, request.clone());
+    for target in targets.iter().cycle().take(load.connections) {
+        let Target { address, mut request } = target.clone();
+        let mut client = Client::connect(address).await?;
         connections.spawn(async move {
             let mut latencies = Vec::with_capacity(100_000);
             loop {

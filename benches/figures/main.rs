@@ -6,27 +6,24 @@
 mod floors;
 mod load;
 mod report;
+mod rest;
 mod server;
+mod sqlite;
 
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use load::{Client, Load, Request};
-use report::{Compared, Pair, Single};
-use server::{Filled, Running};
+use load::{Load, Sample, Target};
+use server::Running;
 
-const CONNECTIONS: [usize; 2] = [1, 32];
 /// Memories in the database that is read and started on.
 const MEMORIES: usize = 3000;
 const TICK: Duration = Duration::from_millis(10);
-const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 struct Options {
@@ -36,11 +33,22 @@ struct Options {
     /// A short run, for a rough idea
     #[arg(long)]
     quick: bool,
+    /// What to measure; everything where not given
+    #[arg(long)]
+    part: Vec<Part>,
     /// The memstored program to measure
     #[arg(long, default_value = "target/release/memstored")]
     server: PathBuf,
     #[command(subcommand)]
     role: Option<Role>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    /// Reads and creates on SQLite, beside the floors
+    Sqlite,
+    /// Start, memory, size
+    Rest,
 }
 
 /// What this program starts itself as.
@@ -92,120 +100,31 @@ impl Bench<'_> {
             time: Duration::from_millis(if options.quick { 500 } else { 2000 }),
         };
         say(&machine(folder.path())?)?;
-        let filled = Filled::new(bench.program, bench.folder, MEMORIES).await?;
-        say(&format!("\n{}", report::COMPARED_HEAD))?;
-        for connections in CONNECTIONS {
-            say(&bench.reads(&filled, connections).await?)?;
-        }
-        for connections in CONNECTIONS {
-            say(&bench.creates(connections).await?)?;
-        }
-        say(&format!("\n{}", report::SINGLE_HEAD))?;
-        for figure in bench.at_rest(&filled).await? {
-            say(&figure)?;
+        let parts = if options.part.is_empty() { Part::value_variants() } else { &options.part };
+        for part in parts {
+            match part {
+                Part::Sqlite => sqlite::measure(&bench).await?,
+                Part::Rest => rest::measure(&bench).await?,
+            }
         }
         Ok(())
     }
 
-    async fn reads(&self, filled: &Filled, connections: usize) -> Result<Compared> {
-        let server = server::memstored(self.program, &filled.database, "full");
-        let server = Running::start(server).await?;
-        let mut floor = server::own("floor-http")?;
-        floor.arg(&filled.body);
-        let floor = Running::start(floor).await?;
-        let (ids, turn) = (filled.memories.clone(), AtomicUsize::new(0));
-        let request = server::read(&filled.store, &ids[0]);
-        let request = Request::new(request, &filled.memories[0], move |slot| {
-            let id = &ids[turn.fetch_add(1, Ordering::Relaxed) % ids.len()];
-            slot.copy_from_slice(id.as_bytes());
-        })?;
-        let mut pairs = Vec::new();
-        for _ in 0..self.rounds {
-            let (sample, cost) = self.round(&server, connections, &request).await?;
-            let (floor, floor_cost) = self.round(&floor, connections, &request).await?;
-            pairs.push(Pair { server: sample, floor, cost, floor_cost: Some(floor_cost) });
-        }
-        server.stop().await?;
-        Ok(Compared { what: "read 4 KiB", connections, pairs, aim: Some(0.2) })
-    }
-
-    async fn creates(&self, connections: usize) -> Result<Compared> {
-        const SLOT: &str = "0000000000";
-        let database = self.folder.join(format!("created-{connections}.db"));
-        let server = Running::start(server::memstored(self.program, &database, "full")).await?;
-        let store = server::store(&mut Client::connect(server.address).await?).await?;
-        let count = Arc::new(AtomicUsize::new(0));
-        let request = Request::new(server::create(&store, SLOT), SLOT, move |slot| {
-            let number = count.fetch_add(1, Ordering::Relaxed);
-            slot.copy_from_slice(format!("{number:010}").as_bytes());
-        })?;
-        let floor = self.folder.join(format!("floor-{connections}.db"));
-        let mut pairs = Vec::new();
-        for _ in 0..self.rounds {
-            let (sample, cost) = self.round(&server, connections, &request).await?;
-            let floor = floors::sqlite_elsewhere(&floor, self.time)?;
-            pairs.push(Pair { server: sample, floor, cost, floor_cost: None });
-        }
-        server.stop().await?;
-        let aim = (connections > 1).then_some(2.5);
-        Ok(Compared { what: "create 4 KiB", connections, pairs, aim })
-    }
-
+    /// One round of load, and the processor time that one answer cost the servers.
     async fn round(
         &self,
-        server: &Running,
+        servers: &[&Running],
         connections: usize,
-        request: &Request,
-    ) -> Result<(load::Sample, Duration)> {
+        targets: &[Target],
+    ) -> Result<(Sample, Duration)> {
         let load = Load { connections, warm_up: self.warm_up, time: self.time };
-        let before = server.ticks()?;
-        let sample = load::run(server.address, load, request).await?;
-        let used = TICK * (server.ticks()? - before);
+        let ticks = || servers.iter().map(|server| server.ticks()).sum::<Result<u32>>();
+        let before = ticks()?;
+        let sample = load::run(load, targets).await?;
+        let used = TICK * (ticks()? - before);
         // The ticks are those of the warm-up, too.
         let answers = sample.rate * (self.warm_up + self.time).as_secs_f64();
         Ok((sample, used.div_f64(answers)))
-    }
-
-    /// What it takes to start and to stay.
-    async fn at_rest(&self, filled: &Filled) -> Result<[Single; 5]> {
-        let health = server::request("GET", "/health", None);
-        let mut starts = Vec::new();
-        for _ in 0..10 {
-            let begun = Instant::now();
-            let command = server::memstored(self.program, &filled.database, "full");
-            let server = Running::start(command).await?;
-            Client::connect(server.address).await?.exchange(&health).await?;
-            starts.push(begun.elapsed().as_secs_f64() * 1e3);
-            server.stop().await?;
-        }
-
-        let command = server::memstored(self.program, &filled.database, "full");
-        let server = Running::start(command).await?;
-        tokio::time::sleep(QUIET).await;
-        let started = server.memory("VmRSS")?;
-        let read = server::read(&filled.store, &filled.memories[0]);
-        Client::connect(server.address).await?.exchange(&read).await?;
-        tokio::time::sleep(QUIET).await;
-        let (used, own) = (server.memory("VmRSS")?, server.memory("RssAnon")?);
-        server.stop().await?;
-
-        let size = u32::try_from(std::fs::metadata(self.program)?.len())?;
-        let memory = |what, kib: u32, aim| {
-            let values = vec![f64::from(kib) / 1024.0];
-            Single { what, values, unit: "MiB", aim }
-        };
-        Ok([
-            Single { what: "start to first answer", values: starts, unit: "ms", aim: Some(10.0) },
-            memory("resident memory after start", started, Some(10.0)),
-            memory("resident memory after one read", used, Some(10.0)),
-            memory("of that, not pages of files", own, None),
-            Single {
-                what: "size of the program",
-                values: vec![f64::from(size) / 1e6],
-                unit: "MB",
-                aim: Some(15.0),
-            },
-        ])
     }
 }
 

@@ -49,9 +49,13 @@ impl Display for Compared {
     }
 }
 
-pub const COMPARED_HEAD: &str = "\
-| | requests/s | p50 / p99 ms | CPU µs each | floor/s | p50 / p99 ms | CPU µs each | ratio (min–max) | aim | |
-|---|---|---|---|---|---|---|---|---|---|";
+/// The head of a table of [`Compared`], which names what the server is compared with.
+pub fn compared_head(other: &str) -> String {
+    format!(
+        "| | requests/s | p50 / p99 ms | CPU µs each | {other}/s | p50 / p99 ms | CPU µs each | \
+         ratio (min–max) | aim | |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+}
 
 /// A figure that has to stay below its aim.
 pub struct Single {

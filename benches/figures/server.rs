@@ -5,12 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::load::Client;
+use crate::load::{Client, Request};
 
 pub const MEMORY_ROUTE: &str = "/v1/memory_stores/{store}/memories/{memory}";
 const KEY: &str = "figures";
@@ -24,12 +25,17 @@ pub fn own(role: &str) -> Result<Command> {
 }
 
 /// `memstored serve` on a free port.
-pub fn memstored(program: &Path, database: &Path, durability: &str) -> Command {
+pub fn memstored(program: &Path, url: &str, durability: &str) -> Command {
     let mut command = Command::new(program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--api-key", KEY]);
     command.args(["--max-memories-per-store", "100000000", "--durability", durability]);
-    command.arg("--database-url").arg(format!("sqlite:{}", database.display()));
+    command.args(["--database-url", url]);
     command
+}
+
+/// The URL of a SQLite file.
+pub fn file(database: &Path) -> String {
+    format!("sqlite:{}", database.display())
 }
 
 /// A process that serves HTTP.
@@ -122,6 +128,30 @@ pub fn create(store: &str, name: &str) -> Vec<u8> {
     request("POST", &format!("/v1/memory_stores/{store}/memories"), Some(&body))
 }
 
+/// Requests that make one memory after another.
+pub fn creates(store: &str) -> Result<Request> {
+    const SLOT: &str = "0000000000";
+    let count = AtomicUsize::new(0);
+    Request::new(create(store, SLOT), SLOT, move |slot| {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        slot.copy_from_slice(format!("{number:010}").as_bytes());
+    })
+}
+
+/// Requests that read one memory after another.
+pub fn reads(store: &str, memories: &[String]) -> Result<Request> {
+    one_of(read(store, &memories[0]), memories)
+}
+
+/// A request for the first of these IDs, then for the next, and so on.
+pub fn one_of(request: Vec<u8>, ids: &[String]) -> Result<Request> {
+    let (first, ids, turn) = (&ids[0], ids.to_vec(), AtomicUsize::new(0));
+    Request::new(request, first, move |slot| {
+        let id = &ids[turn.fetch_add(1, Ordering::Relaxed) % ids.len()];
+        slot.copy_from_slice(id.as_bytes());
+    })
+}
+
 fn id(body: &[u8]) -> Result<String> {
     let body: Value = serde_json::from_slice(body)?;
     Ok(body["id"].as_str().context("an answer without an ID")?.to_owned())
@@ -129,17 +159,17 @@ fn id(body: &[u8]) -> Result<String> {
 
 /// A database that was filled, and closed.
 pub struct Filled {
-    pub database: PathBuf,
+    pub url: String,
     pub store: String,
     pub memories: Vec<String>,
-    /// The answer to reading a memory.
+    /// The answer to reading a memory, as a file.
     pub body: PathBuf,
 }
 
 impl Filled {
-    pub async fn new(program: &Path, folder: &Path, memories: usize) -> Result<Self> {
-        let database = folder.join("filled.db");
-        let server = Running::start(memstored(program, &database, "relaxed")).await?;
+    pub async fn new(program: &Path, database: &Path, memories: usize) -> Result<Self> {
+        let url = file(database);
+        let server = Running::start(memstored(program, &url, "relaxed")).await?;
         let mut client = Client::connect(server.address).await?;
         let store = store(&mut client).await?;
         let mut ids = Vec::with_capacity(memories);
@@ -148,10 +178,10 @@ impl Filled {
             ids.push(id(client.exchange(&create).await?)?);
         }
         let read = read(&store, &ids[0]);
-        let body = folder.join("body.json");
+        let body = database.with_extension("json");
         std::fs::write(&body, client.exchange(&read).await?)?;
         server.stop().await?;
-        Ok(Self { database, store, memories: ids, body })
+        Ok(Self { url, store, memories: ids, body })
     }
 }
 

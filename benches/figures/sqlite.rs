@@ -1,0 +1,59 @@
+//! Reads and creates on SQLite: beside a bare handler, and beside SQLite with nothing around it.
+
+use anyhow::Result;
+
+use crate::load::{Client, Target};
+use crate::report::{self, Compared, Pair};
+use crate::server::{self, Filled, Running};
+use crate::{Bench, MEMORIES, floors, say};
+
+const CONNECTIONS: [usize; 2] = [1, 32];
+
+pub async fn measure(bench: &Bench<'_>) -> Result<()> {
+    let database = bench.folder.join("read.db");
+    let filled = Filled::new(bench.program, &database, MEMORIES).await?;
+    say(&format!("\n{}", report::compared_head("floor")))?;
+    for connections in CONNECTIONS {
+        say(&reads(bench, &filled, connections).await?)?;
+    }
+    for connections in CONNECTIONS {
+        say(&creates(bench, connections).await?)?;
+    }
+    Ok(())
+}
+
+async fn reads(bench: &Bench<'_>, filled: &Filled, connections: usize) -> Result<Compared> {
+    let server = server::memstored(bench.program, &filled.url, "full");
+    let server = Running::start(server).await?;
+    let mut floor = server::own("floor-http")?;
+    floor.arg(&filled.body);
+    let floor = Running::start(floor).await?;
+    let request = server::reads(&filled.store, &filled.memories)?;
+    let [target, floor_target] = [&server, &floor]
+        .map(|running| [Target { address: running.address, request: request.clone() }]);
+    let mut pairs = Vec::new();
+    for _ in 0..bench.rounds {
+        let (sample, cost) = bench.round(&[&server], connections, &target).await?;
+        let (floor, floor_cost) = bench.round(&[&floor], connections, &floor_target).await?;
+        pairs.push(Pair { server: sample, floor, cost, floor_cost: Some(floor_cost) });
+    }
+    server.stop().await?;
+    Ok(Compared { what: "read 4 KiB", connections, pairs, aim: Some(0.2) })
+}
+
+async fn creates(bench: &Bench<'_>, connections: usize) -> Result<Compared> {
+    let url = server::file(&bench.folder.join(format!("created-{connections}.db")));
+    let server = Running::start(server::memstored(bench.program, &url, "full")).await?;
+    let store = server::store(&mut Client::connect(server.address).await?).await?;
+    let target = [Target { address: server.address, request: server::creates(&store)? }];
+    let floor = bench.folder.join(format!("floor-{connections}.db"));
+    let mut pairs = Vec::new();
+    for _ in 0..bench.rounds {
+        let (sample, cost) = bench.round(&[&server], connections, &target).await?;
+        let floor = floors::sqlite_elsewhere(&floor, bench.time)?;
+        pairs.push(Pair { server: sample, floor, cost, floor_cost: None });
+    }
+    server.stop().await?;
+    let aim = (connections > 1).then_some(2.5);
+    Ok(Compared { what: "create 4 KiB", connections, pairs, aim })
+}
