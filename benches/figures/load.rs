@@ -35,6 +35,11 @@ impl Request {
         Ok(Self { bytes, slot: start..start + slot.len(), fill: Arc::new(fill) })
     }
 
+    /// The same every time.
+    pub fn fixed(bytes: Vec<u8>) -> Self {
+        Self { bytes, slot: 0..0, fill: Arc::new(|_| {}) }
+    }
+
     fn next(&mut self) -> &[u8] {
         (self.fill)(&mut self.bytes[self.slot.clone()]);
         &self.bytes
@@ -170,4 +175,18 @@ pub async fn run(load: Load, targets: &[Target]) -> Result<Sample> {
         latencies.extend(connection??);
     }
     Sample::of(latencies, load.time)
+}
+
+/// Sends so many requests, one after the other; their times.
+pub async fn one_by_one(target: &Target, count: usize) -> Result<Sample> {
+    let mut client = Client::connect(target.address).await?;
+    let mut request = target.request.clone();
+    let begun = Instant::now();
+    let mut latencies = Vec::with_capacity(count);
+    for _ in 0..count {
+        let sent = Instant::now();
+        client.exchange(request.next()).await?;
+        latencies.push(sent.elapsed());
+    }
+    Sample::of(latencies, begun.elapsed())
 }

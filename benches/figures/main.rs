@@ -3,8 +3,12 @@
 //! Server and floor take turns, each as a process of its own, so that what else the machine does
 //! falls on both; what counts is the ratio within a turn.
 
+mod cluster;
+mod fill;
 mod floors;
+mod growth;
 mod load;
+mod postgres;
 mod report;
 mod rest;
 mod server;
@@ -47,6 +51,10 @@ struct Options {
 enum Part {
     /// Reads and creates on SQLite, beside the floors
     Sqlite,
+    /// Reads and creates on Postgres, beside pgbench; two instances beside one
+    Postgres,
+    /// What a thousand times as many versions add to a request, on both
+    Growth,
     /// Start, memory, size
     Rest,
 }
@@ -104,6 +112,8 @@ impl Bench<'_> {
         for part in parts {
             match part {
                 Part::Sqlite => sqlite::measure(&bench).await?,
+                Part::Postgres => postgres::measure(&bench).await?,
+                Part::Growth => growth::measure(&bench).await?,
                 Part::Rest => rest::measure(&bench).await?,
             }
         }

@@ -86,6 +86,38 @@ pub const SINGLE_HEAD: &str = "\
 | | figure (min–max) | aim | |
 |---|---|---|---|";
 
+/// One kind of request, at the small size and at the big one in turn.
+pub struct Grown {
+    pub what: String,
+    pub pairs: Vec<[Duration; 2]>,
+    /// The most that the big one may cost of the small one.
+    pub aim: f64,
+}
+
+impl Display for Grown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, pairs, aim } = self;
+        let at = |size: usize| spread(pairs.iter().map(|pair| pair[size].as_secs_f64())).1;
+        let ratios = pairs.iter().map(|[small, big]| big.as_secs_f64() / small.as_secs_f64());
+        let (least, ratio, most) = spread(ratios);
+        let missed = || format!("missed by {:.0} %", (ratio / aim - 1.0) * 100.0);
+        write!(
+            f,
+            "| {what} | {} | {} | **{ratio:.2}** ({least:.2}–{most:.2}) | ≤ {aim} | {} |",
+            milliseconds(at(0)),
+            milliseconds(at(1)),
+            if ratio <= *aim { "ok".into() } else { missed() }
+        )
+    }
+}
+
+/// The head of a table of [`Grown`].
+pub fn grown_head([small, big]: [usize; 2]) -> String {
+    format!(
+        "| | ms at {small} versions | at {big} | ratio (min–max) | aim | |\n|---|---|---|---|---|---|"
+    )
+}
+
 /// The least, the median, the most.
 fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
     let mut values: Vec<f64> = values.collect();
