@@ -40,6 +40,20 @@ impl Location {
         self.file().is_some_and(|path| !path.exists())
     }
 
+    /// Whether both are one and the same database, as far as their names tell.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => {
+                one == other
+                    || one
+                        .canonicalize()
+                        .is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+            }
+            (Self::Postgres(one), Self::Postgres(other)) => one.place() == other.place(),
+            _ => false,
+        }
+    }
+
     /// With at most so many connections to Postgres; a file has its own.
     #[must_use]
     pub fn with_connections(mut self, connections: usize) -> Self {
@@ -53,15 +67,15 @@ impl Location {
 impl FromStr for Location {
     type Err = Error;
 
-    /// A refusal never repeats a Postgres URL, which may hold a password.
+    /// A refusal repeats nothing that may be a part of a password.
     fn from_str(url: &str) -> Result<Self> {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Ok(Self::Postgres(Box::new(url.parse()?)));
         }
         let refuse = || {
-            let got = if url.contains('@') { String::new() } else { format!("; got {url:?}") };
             Error::Invalid(format!(
-                "database URL must be sqlite:PATH, sqlite::memory: or postgres://…{got}"
+                "database URL must be sqlite:PATH, sqlite::memory: or postgres://…{}",
+                without_secrets(url)
             ))
         };
         let path = url.strip_prefix("sqlite:").ok_or_else(refuse)?;
@@ -72,6 +86,26 @@ impl FromStr for Location {
             path => Ok(Self::File(path.into())),
         }
     }
+}
+
+/// What is said of a text that is no URL of a database: a plain path as it is, of a URL its scheme.
+fn without_secrets(url: &str) -> String {
+    let of_scheme = |byte: u8| byte.is_ascii_lowercase();
+    if !url.contains([':', '@', '?', '=']) {
+        return format!("; got {url:?}");
+    }
+    match url.split_once("://") {
+        Some((scheme, _)) if scheme.len() <= 20 && scheme.bytes().all(of_scheme) => {
+            format!("; got {scheme}://…")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Whether an unknown parameter is what it looks like, and not the rest of a password with a `?`.
+fn may_be_shown(name: &str, query: &str) -> bool {
+    let of_name = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
+    (1..=30).contains(&name.len()) && name.bytes().all(of_name) && !query.contains('@')
 }
 
 /// The driver's names of what a URL may set. It ignores any other, a mistyped `sslmode` too.
@@ -96,6 +130,18 @@ const PARAMETERS: [&str; 18] = [
     "user",
 ];
 
+const MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+
+impl Server {
+    /// What tells one database of Postgres from another.
+    fn place(&self) -> impl PartialEq + '_ {
+        let options = &self.options;
+        let host = options.get_socket().is_none().then(|| options.get_host());
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        (options.get_socket(), host, options.get_port(), database, options.get_options())
+    }
+}
+
 impl FromStr for Server {
     type Err = Error;
 
@@ -103,16 +149,21 @@ impl FromStr for Server {
         let (_, query) = url.split_once('?').unwrap_or_default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
+                let shown = may_be_shown(&name, query).then(|| format!(" {name:?}"));
                 return Err(Error::Invalid(format!(
-                    "database URL has an unknown parameter {name:?}; known are {}",
+                    "database URL has an unknown parameter{}; known are {}",
+                    shown.unwrap_or_default(),
                     PARAMETERS.join(", ")
                 )));
             }
-            // The driver would connect without TLS.
-            if name == "sslmode" && value == "allow" {
-                return Err(Error::invalid(
-                    "sslmode=allow is not supported: use prefer or require",
-                ));
+            // With `allow` the driver would connect without TLS; what it does not know it repeats.
+            let mode = value.to_ascii_lowercase();
+            if matches!(&*name, "sslmode" | "ssl-mode") && !MODES.contains(&&*mode) {
+                let allow = if mode == "allow" { "=allow" } else { "" };
+                return Err(Error::Invalid(format!(
+                    "sslmode{allow} is not supported: use one of {}",
+                    MODES.join(", ")
+                )));
             }
         }
         let options = url.parse().map_err(|error| {
@@ -160,13 +211,15 @@ pub enum Purpose {
     Serve(Durability),
     /// Statements take what time they need.
     Upkeep,
+    /// As `Upkeep`, and only to read: a file, its log and its folder stay as they are.
+    Read,
 }
 
 impl Purpose {
     pub const fn durability(self) -> Durability {
         match self {
             Self::Serve(durability) => durability,
-            Self::Upkeep => Durability::Full,
+            Self::Upkeep | Self::Read => Durability::Full,
         }
     }
 }
@@ -218,6 +271,47 @@ mod tests {
         assert!(!refusal.to_string().contains("secret"), "{refusal}");
         let refusal = "mysql://ann:secret@db/notes".parse::<Location>().unwrap_err();
         assert!(!refusal.to_string().contains("secret"), "{refusal}");
+    }
+
+    #[test]
+    fn a_refusal_repeats_no_part_of_a_password() {
+        for url in [
+            "postgres://ann:se?kret7@host/db",
+            "postgres://ann:se?kret@host/db",
+            "postgres://ann:se?x&kret@host/db",
+            "postgres://ann:se?kret&host@x/db",
+            "postgres://ann:x@host/db?pass word=kret",
+            "postgres://ann:x@host/db?sslmode=kret",
+            "postgres://ann:x@host/db?hostaddr=kret",
+            "postgres://ann:x@host/db?port=kret",
+            "mysql://db/x?user=a&password=kret8",
+            "host=db password=kret",
+            "kret:5432",
+            "kret@db",
+            "kret7://db",
+        ] {
+            let refusal = url.parse::<Location>().unwrap_err().to_string();
+            assert!(!refusal.contains("kret"), "{url}: {refusal}");
+        }
+        for (url, said) in [("mysql://db", "got mysql://…"), ("notes.db", "got \"notes.db\"")] {
+            let refusal = url.parse::<Location>().unwrap_err().to_string();
+            assert!(refusal.contains(said), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn the_same_database_is_told_whatever_else_its_url_says() {
+        let same = |one: &str, other: &str| {
+            one.parse::<Location>().unwrap().is_same(&other.parse().unwrap())
+        };
+        assert!(same("postgres://ann@db/x?sslmode=require", "postgres://bob:y@db:5432/x"));
+        assert!(same("sqlite:Cargo.toml", "sqlite:src/../Cargo.toml"));
+        assert!(same("sqlite:none.db", "sqlite:none.db"));
+        for other in ["postgres://db/y", "postgres://db:1/x", "postgres://d/x", "sqlite:x"] {
+            assert!(!same("postgres://db/x", other), "{other}");
+        }
+        assert!(!same("postgres://db/x", "postgres://db/x?options=-csearch_path%3Dy"));
+        assert!(!same("sqlite:Cargo.toml", "sqlite:Cargo.lock"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ use crate::domain::{Error, Result};
 
 /// Compares a database's schema with the one that this program knows, without changing it.
 pub async fn schema(location: &Location) -> Result<Schema> {
-    let shared = Shared::open(location, Purpose::Upkeep, Limits::default()).await?;
+    let shared = Shared::open(location, Purpose::Read, Limits::default()).await?;
     let schema = migrate::schema(&mut *shared.opened(location).await?).await;
     shared.close().await;
     schema

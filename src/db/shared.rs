@@ -32,13 +32,31 @@ pub enum Backend {
 }
 
 /// A SQLite database: one connection that writes, and beside it those that read. In memory the one
-/// does both.
+/// does both; where a file was opened only to read, the one reads.
 pub struct OneFile {
     readers: Option<Pool<Readers>>,
     writer: Arc<Mutex<Connection>>,
     /// Reads hold it shared; an erasure holds it alone while it truncates the log.
     pub gate: RwLock<()>,
+    /// The file, where it may be changed.
     pub file: Option<DatabaseFile>,
+}
+
+impl OneFile {
+    async fn open(location: &Location, purpose: Purpose) -> Result<Self> {
+        let (writer, file) = match purpose {
+            Purpose::Read => (sqlite::open_reader(location).await?, None),
+            Purpose::Serve(_) | Purpose::Upkeep => {
+                (sqlite::open_writer(location, purpose.durability()).await?, location.file())
+            }
+        };
+        Ok(Self {
+            readers: file.map(|_| sqlite::readers(location)).transpose()?,
+            writer: Arc::new(Mutex::new(writer.into())),
+            gate: RwLock::new(()),
+            file: file.map(DatabaseFile::open).transpose()?,
+        })
+    }
 }
 
 /// A connection, for as long as it is held.
@@ -57,14 +75,9 @@ impl Shared {
     pub async fn open(location: &Location, purpose: Purpose, limits: Limits) -> Result<Self> {
         let backend = match location {
             Location::Postgres(server) => Backend::Postgres(postgres::pool(server, purpose)?),
-            Location::File(_) | Location::Memory => Backend::Sqlite(OneFile {
-                writer: Arc::new(Mutex::new(
-                    sqlite::open_writer(location, purpose.durability()).await?.into(),
-                )),
-                readers: location.file().map(|_| sqlite::readers(location)).transpose()?,
-                gate: RwLock::new(()),
-                file: location.file().map(DatabaseFile::open).transpose()?,
-            }),
+            Location::File(_) | Location::Memory => {
+                Backend::Sqlite(OneFile::open(location, purpose).await?)
+            }
         };
         Ok(Self { backend, broken: OnceLock::new(), limits, deleted: Notify::new() })
     }
@@ -138,7 +151,8 @@ impl Shared {
                     readers.close();
                 }
                 let mut connection = file.writer.lock().await;
-                if self.check().is_ok()
+                if file.file.is_some()
+                    && self.check().is_ok()
                     && let Err(error) = log::truncate(&mut connection).await
                 {
                     self.failed(error);

@@ -52,7 +52,7 @@ const NO_SYNC: &str = "set synchronous_commit = off";
 pub fn times(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Serve(_) => BOUNDED,
-        Purpose::Upkeep => UNBOUNDED,
+        Purpose::Upkeep | Purpose::Read => UNBOUNDED,
     }
 }
 
@@ -60,7 +60,7 @@ pub fn times(purpose: Purpose) -> &'static str {
 pub fn patience(purpose: Purpose) -> Duration {
     match purpose {
         Purpose::Serve(_) => ANSWERS_WITHIN,
-        Purpose::Upkeep => Duration::MAX,
+        Purpose::Upkeep | Purpose::Read => Duration::MAX,
     }
 }
 

@@ -6,12 +6,12 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Pool, QueueMode, RecycleResult};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteError, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::Verdict;
 use crate::db::location::{Durability, Location};
@@ -48,6 +48,66 @@ pub async fn open_writer(location: &Location, durability: Durability) -> Result<
         options = options.journal_mode(SqliteJournalMode::Wal);
     }
     options.connect().await.map_err(|error| cant_open(location, error))
+}
+
+/// Opens a file only to read it: nothing is made, changed or left behind.
+///
+/// SQLite makes a log and its index for a file that had them last, and can't in a folder that may
+/// not be written. So one that nobody has open is taken as one that nobody changes.
+pub async fn open_reader(location: &Location) -> Result<SqliteConnection> {
+    let path = location.file();
+    let options = options(location)
+        .read_only(true)
+        .immutable(path.is_some_and(is_at_rest))
+        .pragma("query_only", "on");
+    let opened = async {
+        let mut connection = options.connect().await?;
+        // What is wrong with the file shows at the first look into it.
+        sqlx::raw_sql("select count(*) from sqlite_master").execute(&mut connection).await?;
+        Ok(connection)
+    };
+    let opened: sqlx::Result<_> = opened.await;
+    opened.map_err(|error| match path {
+        Some(path) if code(&error) != Some(SQLITE_NOTADB) && !is_at_rest(path) => {
+            let why = "changes wait in a file beside it, and if they can't be read, move all its \
+                       files to a folder that may be written";
+            cant_open(location, format!("{error}: {why}"))
+        }
+        _ => cant_open(location, error),
+    })
+}
+
+/// Writes a row and takes it back, without changing how the file is kept.
+pub async fn try_write(location: &Location, row: &'static str) -> sqlx::Result<()> {
+    let options = options(location).pragma("wal_autocheckpoint", "0");
+    let mut connection = options.connect().await?;
+    let tried = async {
+        for sql in ["begin immediate", row, "rollback"] {
+            sqlx::raw_sql(sql).execute(&mut connection).await?;
+        }
+        Ok(())
+    };
+    let tried = tried.await;
+    connection.close().await?;
+    tried
+}
+
+/// The files that SQLite keeps beside another: its log, the log's index, and a rollback journal.
+pub fn beside(path: &Path) -> [PathBuf; 3] {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    ["-wal", "-shm", "-journal"].map(|end| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        name.into()
+    })
+}
+
+/// Whether no process has the file open, and all of it is in it.
+pub fn is_at_rest(path: &Path) -> bool {
+    beside(path).iter().all(|file| match file.metadata() {
+        Ok(metadata) => metadata.len() == 0,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
 }
 
 /// Opens the connections that read beside the writer.
@@ -89,12 +149,15 @@ fn cant_open(location: &Location, error: impl std::fmt::Display) -> Error {
     Error::Unavailable { reason: format!("can't open {location}: {error}"), retry: false }
 }
 
-/// What an error of SQLite means; `None` for any other.
-pub fn judge(error: &sqlx::Error) -> Option<Verdict> {
+fn code(error: &sqlx::Error) -> Option<i32> {
     let error = error.as_database_error()?;
     error.try_downcast_ref::<SqliteError>()?;
-    let code = error.code()?.parse::<i32>().ok()? & 0xff;
-    Some(match code {
+    Some(error.code()?.parse::<i32>().ok()? & 0xff)
+}
+
+/// What an error of SQLite means; `None` for any other.
+pub fn judge(error: &sqlx::Error) -> Option<Verdict> {
+    Some(match code(error)? {
         SQLITE_BUSY | SQLITE_LOCKED => Verdict::Busy,
         SQLITE_FULL => Verdict::DiskFull,
         SQLITE_CANTOPEN => Verdict::CantOpen,
