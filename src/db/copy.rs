@@ -3,20 +3,26 @@
 //! The source is read in one state, the target is written in one transaction and read back before
 //! its commit: it is the whole source afterwards, or as empty as before.
 
+use std::collections::VecDeque;
+
 use sha2::{Digest, Sha256};
 
 use super::connection::Connection;
 use super::dialect::Dialect;
 use super::location::{Location, Purpose};
 use super::shared::Shared;
-use super::sql::{Arg, Sql};
+use super::sql::{Arg, Row, Sql};
 use super::tables::{TABLES, Table};
 use super::{migrate, verdict};
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
 
-/// Rows that are read or written at once; with the largest contents about 10 MB.
+/// Rows that are read or written at once.
 const ROWS: usize = 100;
+/// Bytes of contents that are read or written at once; a larger content goes alone.
+const BYTES: i64 = 8 << 20;
+/// Rows whose contents are measured at once, before they are read.
+const MEASURED: usize = 1000;
 
 const LEDGERS: &str = "select cast((select coalesce(sum(last_seq), 0) from stores) + \
                        (select coalesce(sum(last_seq), 0) from workspaces) as bigint)";
@@ -45,42 +51,81 @@ pub async fn copy(
     to: &Location,
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Copied>> {
-    let source = Shared::open(from, Purpose::Upkeep, Limits::default()).await?;
-    let target = Shared::open(to, Purpose::Upkeep, Limits::default()).await?;
+    if from.is_same(to) {
+        return Err(Error::Invalid(format!(
+            "{from} can't be copied to itself: name another target"
+        )));
+    }
+    let source = Shared::open(from, Purpose::Read, Limits::default()).await?;
     let copied = async {
         let mut reading = source.opened(from).await?;
         check_source(&mut reading, from).await?;
-        let mut writing = target.opened(to).await?;
-        migrate::update(&mut writing).await?;
-        let copy = Copy { from: &mut reading, to: &mut writing, report, done: 0, of: 0 };
-        let (copied, ledgers) = copy.run(to).await?;
-        drop(reading);
-        let mut reading = source.writing().await?;
-        if ledger_sum(&mut reading).await? != ledgers {
-            return Err(Error::Invalid(format!(
-                "{from} was changed while it was copied, so nothing was copied: stop its servers \
-                 first"
-            )));
-        }
-        writing.commit().await.map_err(verdict::trouble)?;
-        Ok(copied)
+        let target = Shared::open(to, Purpose::Upkeep, Limits::default()).await?;
+        let copied = write(&mut reading, from, &target, to, report).await;
+        target.close().await;
+        copied
     };
     let copied = copied.await;
     source.close().await;
-    target.close().await;
     copied
+}
+
+/// Fills the target; it is committed if the source is still the same.
+async fn write(
+    reading: &mut Connection,
+    from: &Location,
+    target: &Shared,
+    to: &Location,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Vec<Copied>> {
+    let mut writing = target.opened(to).await?;
+    migrate::update(&mut writing).await?;
+    let copy = Copy { from: reading, to: &mut writing, report, done: 0, of: 0 };
+    let (copied, ledgers) = copy.run(to).await?;
+    if ledgers_now(from).await? != ledgers {
+        return Err(Error::Invalid(format!(
+            "{from} was changed while it was copied, so nothing was copied: stop its servers first"
+        )));
+    }
+    match writing.commit().await {
+        Ok(()) => Ok(copied),
+        Err(_) if writing.is_uncertain() => Err(uncertain(to)),
+        Err(error) => Err(verdict::trouble(error)),
+    }
 }
 
 async fn check_source(connection: &mut Connection, from: &Location) -> Result<()> {
     let schema = migrate::schema(connection).await?;
-    if schema.missing.is_empty() {
-        return Ok(());
+    if schema.applied > 0 && !schema.missing.is_empty() {
+        return Err(Error::Invalid(format!(
+            "{from} has the older schema {}: run `memstored migrate` on it",
+            schema.applied
+        )));
     }
-    Err(Error::Invalid(if schema.applied == 0 {
-        format!("there is no installation of memstored at {from}")
-    } else {
-        format!("{from} has the older schema {}: run `memstored migrate` on it", schema.applied)
-    }))
+    let found = schema.applied > 0
+        && migrate::installation(connection).await.map_err(verdict::trouble)?.is_some();
+    if !found {
+        return Err(Error::Invalid(format!("there is no installation of memstored at {from}")));
+    }
+    Ok(())
+}
+
+fn uncertain(to: &Location) -> Error {
+    Error::Unavailable {
+        reason: format!(
+            "the connection to {to} was lost while the copy was committed: it is there wholly or \
+             not at all; look with `memstored doctor` before you repeat it"
+        ),
+        retry: false,
+    }
+}
+
+/// Looks at the source anew: whoever reads a file that nobody had open may not see its changes.
+async fn ledgers_now(from: &Location) -> Result<i64> {
+    let source = Shared::open(from, Purpose::Read, Limits::default()).await?;
+    let sum = ledger_sum(&mut *source.opened(from).await?).await;
+    source.close().await;
+    sum
 }
 
 async fn ledger_sum(connection: &mut Connection) -> Result<i64> {
@@ -111,14 +156,17 @@ impl Copy<'_> {
                     "{to} is not empty: copy to a database that holds no installation yet"
                 )));
             }
+        }
+        let tables = moved(self.to.dialect());
+        for table in &tables {
             self.of += 2 * count(self.from, table).await?;
         }
         let ledgers = ledger_sum(self.from).await?;
-        let mut copied = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        let mut copied = Vec::with_capacity(tables.len());
+        for table in &tables {
             copied.push(self.table(table).await?);
         }
-        for (table, copied) in TABLES.iter().zip(&copied) {
+        for (table, copied) in tables.iter().zip(&copied) {
             self.compare(table, copied).await?;
         }
         self.from.commit().await.map_err(verdict::trouble)?;
@@ -159,6 +207,13 @@ impl Copy<'_> {
     }
 }
 
+/// The tables whose rows go along. What waits to be erased from a SQLite file is of no use on
+/// Postgres, where nobody would ever clear it.
+fn moved(to: Dialect) -> Vec<&'static Table> {
+    let erases = |table: &&Table| to.erases() || table.name != "pending_erasures";
+    TABLES.iter().filter(erases).collect()
+}
+
 async fn count(connection: &mut Connection, table: &Table) -> Result<u64> {
     let mut sql = Sql::new("select count(*) from ");
     sql.push(table.name);
@@ -170,25 +225,37 @@ async fn count(connection: &mut Connection, table: &Table) -> Result<u64> {
 struct Pages {
     table: &'static Table,
     after: Option<Vec<Arg>>,
+    /// Keys of the next rows, and how large their contents are.
+    measured: VecDeque<(Vec<Arg>, i64)>,
     rows: u64,
     digest: Sha256,
 }
 
 impl Pages {
     fn of(table: &'static Table) -> Self {
-        Self { table, after: None, rows: 0, digest: Sha256::new() }
+        let (measured, digest) = (VecDeque::new(), Sha256::new());
+        Self { table, after: None, measured, rows: 0, digest }
     }
 
     async fn next(&mut self, connection: &mut Connection) -> Result<Option<Vec<Vec<Arg>>>> {
-        let (key, table) = (self.table.key_names(), self.table);
+        let table = self.table;
+        let last = match table.large() {
+            Some(column) => {
+                self.measure(column, connection).await.map_err(verdict::trouble)?;
+                let last = self.last();
+                if last.is_none() {
+                    return Ok(None);
+                }
+                last
+            }
+            None => None,
+        };
         let mut sql = Sql::default();
         sql.push(&format!("select {} from {}", table.names(), table.name));
-        if let Some(after) = self.after.take() {
-            sql.push(&format!(" where ({key}) > (")).push_list(after).push(")");
-        }
-        sql.push(&format!(" order by {key} limit {ROWS}"));
+        self.within(&mut sql, last, ROWS);
         let rows = connection.fetch_all(sql).await;
-        let rows = rows.and_then(|rows| rows.iter().map(|row| table.values(row)).collect());
+        let values = |row: &Row| table.values(row, table.columns.len());
+        let rows = rows.and_then(|rows| rows.iter().map(values).collect());
         let rows: Vec<Vec<Arg>> = rows.map_err(verdict::trouble)?;
         for row in &rows {
             add(&mut self.digest, row);
@@ -196,6 +263,55 @@ impl Pages {
         }
         self.after = rows.last().map(|last| last[..table.key].to_vec());
         Ok((!rows.is_empty()).then_some(rows))
+    }
+
+    /// Asks how large the next contents are, which takes none of them.
+    async fn measure(
+        &mut self,
+        column: &'static str,
+        connection: &mut Connection,
+    ) -> sqlx::Result<()> {
+        if !self.measured.is_empty() {
+            return Ok(());
+        }
+        let Table { name, key, .. } = self.table;
+        let names = self.table.key_names();
+        let mut sql = Sql::default();
+        sql.push(&format!(
+            "select {names}, cast(coalesce(length({column}), 0) as bigint) from {name}"
+        ));
+        self.within(&mut sql, None, MEASURED);
+        for row in connection.fetch_all(sql).await? {
+            self.measured.push_back((self.table.values(&row, *key)?, row.get(*key)?));
+        }
+        Ok(())
+    }
+
+    /// The key of the last of the measured rows that go together.
+    fn last(&mut self) -> Option<Vec<Arg>> {
+        let (mut last, mut bytes) = (None, 0);
+        for _ in 0..ROWS {
+            let next = self.measured.pop_front_if(|(_, size)| {
+                bytes += *size;
+                last.is_none() || bytes <= BYTES
+            });
+            let Some((key, _)) = next else { break };
+            last = Some(key);
+        }
+        last
+    }
+
+    /// Takes the next rows, up to and with `last` where it is given.
+    fn within(&self, sql: &mut Sql, last: Option<Vec<Arg>>, rows: usize) {
+        let key = self.table.key_names();
+        let mut word = "where";
+        for (sign, bound) in [(">", self.after.clone()), ("<=", last)] {
+            if let Some(bound) = bound {
+                sql.push(&format!(" {word} ({key}) {sign} (")).push_list(bound).push(")");
+                word = "and";
+            }
+        }
+        sql.push(&format!(" order by {key} limit {rows}"));
     }
 
     fn finish(self) -> Copied {
@@ -206,11 +322,15 @@ impl Pages {
 /// Adds a row so that no two different ones give the same bytes.
 fn add(digest: &mut Sha256, row: &[Arg]) {
     for value in row {
-        let (kind, bytes) = match value {
-            Arg::Text(None) | Arg::Integer(None) | Arg::Bytes(None) => (0, Vec::new()),
-            Arg::Text(Some(text)) => (1, text.as_bytes().to_vec()),
-            Arg::Integer(Some(number)) => (2, number.to_be_bytes().to_vec()),
-            Arg::Bytes(Some(bytes)) => (3, bytes.clone()),
+        let number;
+        let (kind, bytes): (u8, &[u8]) = match value {
+            Arg::Text(None) | Arg::Integer(None) | Arg::Bytes(None) => (0, &[]),
+            Arg::Text(Some(text)) => (1, text.as_bytes()),
+            Arg::Integer(Some(value)) => {
+                number = value.to_be_bytes();
+                (2, &number)
+            }
+            Arg::Bytes(Some(bytes)) => (3, bytes),
         };
         digest.update([kind]);
         digest.update(u64::try_from(bytes.len()).unwrap_or(0).to_be_bytes());

@@ -151,9 +151,14 @@ impl Table {
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads all columns of a row.
-    pub fn values(&self, row: &Row) -> sqlx::Result<Vec<Arg>> {
-        let columns = self.columns.iter().enumerate();
+    /// The column whose values may have many megabytes, and not only a few kilobytes.
+    pub fn large(&self) -> Option<&'static str> {
+        self.columns.iter().map(|(name, _)| *name).find(|name| *name == "content")
+    }
+
+    /// Reads all columns of a row, or only its first ones.
+    pub fn values(&self, row: &Row, columns: usize) -> sqlx::Result<Vec<Arg>> {
+        let columns = self.columns[..columns].iter().enumerate();
         let values = columns.map(|(at, (_, kind))| {
             Ok(match kind {
                 Text => Arg::Text(row.get(at)?),

@@ -1,14 +1,18 @@
 //! Moving an installation between databases: every answer of both servers is the same afterwards.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use memstored::db::{Kind, TABLES};
+use memstored::app::upkeep;
+use memstored::clock::SystemSource;
+use memstored::db::{Copied, Kind, Progress, TABLES};
+use memstored::domain::Error;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::program::run;
-use crate::support::server::{KEY, text};
+use crate::support::program::{command, run};
+use crate::support::server::{KEY, Setup, text};
 use crate::support::{Database, Direct, Program, Server};
 
 /// Everything that there can be: renames, deletions, redactions, an archived and a deleted store,
@@ -98,6 +102,7 @@ fn copy(from: &Database, to: &Database) -> (bool, String) {
 #[case::to_postgres(Database::file(), Database::postgres())]
 #[case::to_sqlite(Database::postgres(), Database::file())]
 #[case::between_files(Database::file(), Database::file())]
+#[case::within_postgres(Database::postgres(), Database::postgres())]
 #[tokio::test]
 async fn a_copy_gives_the_same_answers(#[case] from: Database, #[case] to: Database) {
     let source = Server::on(&from).await;
@@ -155,6 +160,286 @@ async fn a_source_that_is_missing_or_empty_is_refused_and_not_made() {
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
+}
+
+/// An installation with one version.
+async fn small(database: &Database) -> Server {
+    let server = Server::on(database).await;
+    let store = server.store().await;
+    server.memory(&store, "/a", "x").await;
+    server
+}
+
+/// Copies in this process; `meanwhile` is called after each step.
+async fn copy_while(
+    from: &Database,
+    to: &Database,
+    mut meanwhile: impl FnMut(Progress) + Send,
+) -> Result<Vec<Copied>, Error> {
+    upkeep::copy(&from.location(), &to.location(), &mut meanwhile).await
+}
+
+/// Runs something of this runtime to its end where nothing can be awaited.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}
+
+/// The schema, and not a row in it.
+async fn assert_empty(database: &Database) {
+    let mut direct = database.direct().await;
+    for table in TABLES {
+        assert_eq!(direct.count(&format!("select count(*) from {}", table.name)).await, 0);
+    }
+}
+
+#[rstest]
+#[case::from_a_file(Database::file(), Database::postgres(), true)]
+#[case::from_a_file_that_nobody_had_open(Database::file(), Database::file(), false)]
+#[case::from_postgres(Database::postgres(), Database::file(), true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changes_meanwhile_is_not_copied(
+    #[case] from: Database,
+    #[case] to: Database,
+    #[case] served: bool,
+) {
+    let mut server = Some(small(&from).await);
+    if !served {
+        server.take().unwrap().app.close().await;
+    }
+    let mut steps = 0;
+
+    let copied = copy_while(&from, &to, |_| {
+        steps += 1;
+        if steps == 3 {
+            wait_for(async {
+                if server.is_none() {
+                    let (location, source) = (Some(from.location()), Arc::new(SystemSource));
+                    let setup = Setup { location, source, ..Setup::default() };
+                    server = Some(Server::with(setup).await);
+                }
+                server.as_ref().unwrap().key(&["read"]).await;
+            });
+        }
+    });
+
+    let refusal = copied.await.unwrap_err().to_string();
+    assert!(refusal.contains("was changed while it was copied"), "{refusal}");
+    assert!(steps > 3);
+    assert_empty(&to).await;
+}
+
+#[rstest]
+#[case::on_sqlite(
+    Database::file(),
+    &["create trigger odd after insert on workspaces begin \
+       update workspaces set name = 'odd' where id = new.id; end"]
+)]
+#[case::on_postgres(
+    Database::postgres(),
+    &["create function odd() returns trigger language plpgsql as \
+       'begin new.name := ''odd''; return new; end'",
+      "create trigger odd before insert on workspaces for each row execute function odd()"]
+)]
+#[tokio::test]
+async fn a_target_that_reads_differently_is_left_empty(
+    #[case] to: Database,
+    #[case] change: &[&str],
+) {
+    let from = Database::file();
+    small(&from).await.app.close().await;
+    upkeep::migrate(&to.location()).await.unwrap();
+    let mut direct = to.direct().await;
+    for sql in change {
+        direct.run(sql).await;
+    }
+
+    let (copied, said) = copy(&from, &to);
+
+    assert!(!copied);
+    assert!(said.contains("table workspaces reads differently in the target"), "{said}");
+    assert_empty(&to).await;
+}
+
+#[rstest]
+#[case::on_sqlite(Database::file())]
+#[case::on_postgres(Database::postgres())]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_on_the_target_meanwhile_founds_nothing(#[case] to: Database) {
+    let from = Database::file();
+    let source = small(&from).await;
+    let organization = source.app.organization().to_owned();
+    source.app.close().await;
+    let mut watch = if let Database::Postgres(_) = to { Some(to.direct().await) } else { None };
+    let mut started = None;
+    let location = to.location();
+
+    let copied = copy_while(&from, &to, |_| {
+        if started.is_some() {
+            return;
+        }
+        let setup = Setup { location: Some(location.clone()), ..Setup::default() };
+        started = Some(tokio::task::spawn_blocking(|| wait_for(Server::with(setup))));
+        if let Some(direct) = &mut watch {
+            let waits = "select count(*) from pg_locks where not granted and relation = \
+                         'installation'::regclass";
+            wait_for(async { while direct.count(waits).await == 0 {} });
+        }
+    });
+    copied.await.unwrap();
+
+    let target = started.unwrap().await.unwrap();
+    assert_eq!(target.app.organization(), organization);
+    let mut direct = to.direct().await;
+    assert_eq!(direct.count("select count(*) from installation").await, 1);
+    assert_eq!(direct.count("select count(*) from workspaces").await, 1);
+    direct.check_history().await;
+}
+
+/// Pages go by bytes: 12 contents of 3 MB never go together.
+#[rstest]
+#[case::to_sqlite(Database::file())]
+#[case::to_postgres(Database::postgres())]
+#[tokio::test]
+async fn large_contents_go_a_few_at_a_time(#[case] to: Database) {
+    let from = Database::file();
+    let server = small(&from).await;
+    server.app.close().await;
+    let mut direct = from.direct().await;
+    for number in 0..12 {
+        let sql = format!(
+            "insert into versions select 'memver_{number:02}', store_id, memory_id, operation, \
+             path, zeroblob(3000000), 3000000, sha256, created_at, created_by, null, null from \
+             versions where size = 1"
+        );
+        direct.run(&sql).await;
+    }
+    let (mut before, mut most, mut pages) = (0, 0, 0);
+
+    let copied = copy_while(&from, &to, |progress| {
+        if progress.table == "versions" {
+            most = most.max(progress.done - before);
+            pages += 1;
+        }
+        before = progress.done;
+    });
+    copied.await.unwrap();
+
+    assert_eq!((most, pages), (3, 12), "two at a time, and a small one with the last");
+    let sizes = "select cast(sum(length(content)) as bigint) from versions";
+    assert_eq!(to.direct().await.count(sizes).await, 36_000_001);
+}
+
+#[rstest]
+#[case::to_postgres(Database::postgres(), 0)]
+#[case::to_sqlite(Database::file(), 1)]
+#[tokio::test]
+async fn what_waits_to_be_erased_goes_where_it_will_be(#[case] to: Database, #[case] rows: i64) {
+    let from = Database::file();
+    small(&from).await.app.close().await;
+    from.direct().await.run("insert into pending_erasures values ('memver_x')").await;
+
+    let (copied, said) = copy(&from, &to);
+
+    assert!(copied, "{said}");
+    assert_eq!(said.contains("pending_erasures"), rows > 0, "{said}");
+    assert_eq!(to.direct().await.count("select count(*) from pending_erasures").await, rows);
+}
+
+#[rstest]
+#[case::a_file(Database::file())]
+#[case::postgres(Database::postgres())]
+#[tokio::test]
+async fn a_database_is_not_copied_to_itself(#[case] database: Database) {
+    let server = small(&database).await;
+    server.app.close().await;
+
+    let (copied, said) = copy(&database, &database);
+
+    assert!(!copied);
+    assert!(said.contains("can't be copied to itself"), "{said}");
+}
+
+#[rstest]
+#[case::a_file(Database::file())]
+#[case::postgres(Database::postgres())]
+#[tokio::test]
+async fn a_source_with_a_schema_and_nothing_in_it_is_refused(#[case] from: Database) {
+    upkeep::migrate(&from.location()).await.unwrap();
+    let to = Database::file();
+
+    let (copied, said) = copy(&from, &to);
+
+    assert!(!copied);
+    assert!(said.contains("there is no installation of memstored at"), "{said}");
+    assert!(to.files().is_empty());
+}
+
+/// Killed while it writes the last tables; a file has been written to by then.
+#[tokio::test]
+async fn a_copy_to_a_file_that_was_killed_leaves_it_empty() {
+    let (from, to) = (Database::file(), Database::file());
+    small(&from).await.app.close().await;
+    let mut source = from.direct().await;
+    let large = "update versions set content = zeroblob(9000000), size = 9000000";
+    source.run("drop trigger versions_are_immutable").await;
+    source.run(large).await;
+    upkeep::migrate(&to.location()).await.unwrap();
+    let mut target = to.direct().await;
+    target
+        .run(
+            "create view endless as with recursive n (x) as (select 1 union all select x + 1 from \
+             n) select count(*) as x from n",
+        )
+        .await;
+    target
+        .run("create trigger stall before insert on journal begin select x from endless; end")
+        .await;
+    drop(target);
+    let folder = TempDir::new().unwrap();
+    let arguments = ["copy", "--from", &from.url(), "--to", &to.url()];
+
+    let mut copying = command(folder.path(), &arguments).spawn().unwrap();
+    let Database::File(files) = &to else { unreachable!() };
+    let log = files.path().join("db-wal");
+    while log.metadata().map_or(0, |log| log.len()) < 4 << 20 {
+        assert!(copying.try_wait().unwrap().is_none());
+        tokio::task::yield_now().await;
+    }
+    copying.kill().unwrap();
+    copying.wait().unwrap();
+
+    assert_empty(&to).await;
+    to.direct().await.run("drop trigger stall").await;
+    let (copied, said) = copy(&from, &to);
+    assert!(copied, "{said}");
+}
+
+#[tokio::test]
+async fn a_copy_to_postgres_that_was_killed_leaves_it_empty() {
+    let (from, to) = (Database::file(), Database::postgres());
+    small(&from).await.app.close().await;
+    upkeep::migrate(&to.location()).await.unwrap();
+    let (mut holding, mut watching) = (to.direct().await, to.direct().await);
+    holding.run("begin").await;
+    holding.run("lock table journal in share mode").await;
+    let folder = TempDir::new().unwrap();
+    let arguments = ["copy", "--from", &from.url(), "--to", &to.url()];
+
+    let mut copying = command(folder.path(), &arguments).spawn().unwrap();
+    let waits = "select count(*) from pg_locks where not granted and relation = \
+                 'journal'::regclass";
+    while watching.count(waits).await == 0 {
+        assert!(copying.try_wait().unwrap().is_none());
+    }
+    copying.kill().unwrap();
+    copying.wait().unwrap();
+    holding.run("commit").await;
+    // It holds its tables until it notices that nobody listens any more.
+    watching.run("begin; lock table installation in access exclusive mode; commit").await;
+
+    assert_empty(&to).await;
+    let (copied, said) = copy(&from, &to);
+    assert!(copied, "{said}");
 }
 
 /// Table, column, type and place in the key of each column.

@@ -4,7 +4,9 @@
 mod cluster;
 mod compose;
 mod conflicts;
+mod copy;
 mod cut;
+
 mod instances;
 mod lanes;
 mod lost;

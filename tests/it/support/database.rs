@@ -4,6 +4,7 @@
 //! `TEST_POSTGRES_URL` names (scripts/test starts one); each test gets a schema of its own there, in
 //! a database whose collation is not that of bytes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +60,20 @@ impl Database {
             Self::File(folder) => format!("sqlite:{}", folder.path().join("db").display()),
             Self::Postgres(url) => url.clone(),
         }
+    }
+
+    /// Names and bytes of all that is in a file's folder. The index of a log is written by whoever
+    /// reads; only its name counts.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let Self::File(folder) = self else { panic!("a schema has no files") };
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        let file = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().into_string().unwrap();
+            let index = name.ends_with("-shm");
+            let bytes = if index { Vec::new() } else { std::fs::read(entry.path()).unwrap() };
+            (name, bytes)
+        };
+        entries.map(file).collect()
     }
 
     pub fn location(&self) -> Location {
@@ -149,7 +164,7 @@ pub fn run(url: &str, statements: &[&str]) {
     }
 }
 
-/// A connection of the test's own, beside the server. Numbers are read as text.
+/// A connection of the test's own, beside the server.
 pub enum Direct {
     Sqlite(sqlx::SqliteConnection),
     Postgres(PgConnection),
