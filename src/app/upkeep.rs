@@ -24,10 +24,11 @@ pub async fn require_database(location: &Location) -> Result<()> {
     }
 }
 
-/// Looks a database over.
-pub async fn examine(location: &Location) -> Result<Vec<Finding>> {
+/// Looks a database over; reports each finding as it comes.
+pub async fn examine(location: &Location, report: &mut (dyn FnMut(Finding) + Send)) -> Result<()> {
     require(location)?;
-    Ok(db::examine(location, || SystemClock.now()).await)
+    db::examine(location, || SystemClock.now(), report).await;
+    Ok(())
 }
 
 /// Moves a whole installation.

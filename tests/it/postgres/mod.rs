@@ -6,6 +6,7 @@ mod compose;
 mod conflicts;
 mod copy;
 mod cut;
+mod doctor;
 
 mod instances;
 mod lanes;
