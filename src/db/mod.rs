@@ -1,6 +1,6 @@
 //! SQL and rows, no rules.
 //!
-//! Reads take a [`Reader`]; changes go as commands to the write path, which answers after the
+//! Reads take a `Reader`; changes go as commands to the write path, which answers after the
 //! commit that holds them: one writer for a SQLite file (`writer`), one lane a store on Postgres
 //! (`lanes`). What one database does differently stands in `dialect`.
 
