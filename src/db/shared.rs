@@ -89,7 +89,7 @@ impl Shared {
             Ok(connection) => Ok(Held::Pooled(connection.into())),
             Err(error) => {
                 let reason = match error {
-                    deadpool::managed::PoolError::Backend(error) => error.to_string(),
+                    deadpool::managed::PoolError::Backend(error) => verdict::words(&error),
                     other => other.to_string(),
                 };
                 let reason = format!("can't open {location}: {reason}");

@@ -13,6 +13,14 @@ pub fn judge(error: &sqlx::Error) -> Verdict {
     })
 }
 
+/// The database's own words, without where in its source they are said.
+pub fn words(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// Whether an error of a commit says for certain that nothing was committed.
 pub fn is_rolled_back(error: &sqlx::Error) -> bool {
     judge(error) == Verdict::Conflict

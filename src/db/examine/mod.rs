@@ -98,10 +98,7 @@ impl Exam<'_> {
     /// Notes an error of the database as a failure, unless it only says that others were in the
     /// way.
     fn fail(&mut self, what: &'static str, error: &sqlx::Error) {
-        let text = match error {
-            sqlx::Error::Database(error) => error.message().to_owned(),
-            other => other.to_string(),
-        };
+        let text = verdict::words(error);
         tracing::debug!(%error, what, "a look at the database failed");
         match verdict::judge(error) {
             Verdict::Busy => self.find(what, Grade::Warn, format!("skipped: {text}")),
