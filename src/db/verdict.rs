@@ -30,6 +30,7 @@ pub fn is_rolled_back(error: &sqlx::Error) -> bool {
 }
 
 /// The answer to a database error.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 pub fn trouble(error: sqlx::Error) -> Error {
     let unavailable = |reason: &str| Error::Unavailable { reason: reason.to_owned(), retry: true };
     match judge(&error) {
@@ -37,7 +38,7 @@ pub fn trouble(error: sqlx::Error) -> Error {
         Verdict::DiskFull => unavailable("the disk is full: nothing was written"),
         Verdict::CantOpen => unavailable("the database can't be opened"),
         Verdict::Lost => unavailable("the database can't be reached: try again"),
-        Verdict::Fatal | Verdict::Unexpected => Error::internal(error),
+        Verdict::Fatal | Verdict::Unexpected => Error::internal(words(&error)),
     }
 }
 
