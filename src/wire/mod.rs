@@ -8,6 +8,7 @@ pub mod admin;
 pub mod error;
 pub mod memory;
 pub mod page;
+pub mod schema;
 pub mod shape;
 pub mod store;
 pub mod version;
