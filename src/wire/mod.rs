@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod admin;
 pub mod error;
+pub mod event_kinds;
 pub mod memory;
 pub mod page;
 pub mod schema;
