@@ -31,11 +31,7 @@ impl From<&Grant<ToAdmin>> for Authority {
     fn from(grant: &Grant<ToAdmin>) -> Self {
         let home = grant.workspace().clone();
         Self {
-            by: Attribution {
-                actor: Some(grant.caller.actor.clone()),
-                credential: Some(grant.caller.credential.clone()),
-                request: grant.request.clone(),
-            },
+            by: grant.attribution(),
             reach: (!grant.caller.first_workspace).then(|| home.clone()),
             home: Some(home),
         }
@@ -106,6 +102,7 @@ impl App {
         key.name = new.name;
         key.scopes = new.scopes;
         key.expires_at = new.expires_at;
+        key.environment = new.environment;
         let principal = new.acts_as.map(|(kind, name)| {
             let prefix = match kind {
                 PrincipalKind::User => UserId::PREFIX,
@@ -146,6 +143,7 @@ impl App {
             origin: Origin::Minted,
             actor: Actor::ApiKey(hash.key_id()),
             actor_name: None,
+            environment: None,
             created_at: at,
             expires_at: None,
             revoked_at: None,

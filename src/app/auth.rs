@@ -1,34 +1,29 @@
 //! From a secret to a caller. The credential alone decides who that is.
-//!
-//! A key that was looked up is remembered for half a second, so that one revoked by another process
-//! stops working within a second; one revoked here is forgotten at once.
 
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::recent::Recent;
 use super::{App, secret};
 use crate::clock;
 use crate::db::{Admin, AdminCommand};
-use crate::domain::access::{Caller, Grant, Required, Scopes};
+use crate::domain::access::{Caller, Credential, Grant, Reach, Required, Scopes};
 use crate::domain::actor::Actor;
 use crate::domain::id::{ApiKeyId, RequestId, WorkspaceId};
 use crate::domain::journal::Attribution;
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::time::Timestamp;
+use crate::domain::token::SessionToken;
 use crate::domain::workspace::Workspace;
 use crate::domain::{Error, Result};
-
-const REMEMBERED_MICROS: i64 = 500_000;
-/// More than that many keys within half a second are looked up each time.
-const REMEMBERED_KEYS: usize = 10_000;
 
 /// What is known about keys without asking the database.
 pub struct Keys {
     configured: Option<Configured>,
     dev: bool,
-    recent: RwLock<HashMap<KeyHash, (ApiKey, Timestamp)>>,
+    recent: Recent<ApiKey>,
+    tokens: Recent<SessionToken>,
 }
 
 struct Configured {
@@ -42,31 +37,17 @@ impl Keys {
             hash: KeyHash::of(key.expose_secret()),
             hint: secret::hint(&key),
         });
-        Self { configured, dev, recent: RwLock::default() }
+        Self { configured, dev, recent: Recent::default(), tokens: Recent::default() }
     }
 
     pub fn forget(&self) {
-        self.recent.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.recent.forget();
+        self.tokens.forget();
     }
 
     /// Whether this is the ID of the configured key.
     pub fn is_configured(&self, id: &ApiKeyId) -> bool {
         self.configured.as_ref().is_some_and(|configured| configured.hash.key_id() == *id)
-    }
-
-    fn recall(&self, hash: &KeyHash, now: Timestamp) -> Option<ApiKey> {
-        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-        let (key, since) = recent.get(hash)?;
-        let age = now.micros() - since.micros();
-        (0..REMEMBERED_MICROS).contains(&age).then(|| key.clone())
-    }
-
-    fn remember(&self, hash: KeyHash, key: &ApiKey, now: Timestamp) {
-        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= REMEMBERED_KEYS {
-            recent.clear();
-        }
-        recent.insert(hash, (key.clone(), now));
     }
 }
 
@@ -80,6 +61,9 @@ impl App {
             return Ok(self.with_all_scopes(hash, self.first_workspace().clone(), None));
         }
         let now = self.clock.now();
+        if secret::is_token(secret) {
+            return self.by_token(secret, &hash, now).await;
+        }
         let Some(key) = self.known(&hash, now).await? else { return self.unknown(secret, hash) };
         if !secret::same_hash(&key.hash, &hash) {
             return Err(unauthenticated("invalid API key"));
@@ -103,14 +87,47 @@ impl App {
         &self.db.installation.first_workspace
     }
 
-    /// The key with this hash. What is remembered is not remembered anew, so that it ages.
+    /// The session that a token stands for. No token is ever taken for a key, not even under `--dev`:
+    /// one that has ended would be a workspace of its own.
+    async fn by_token(&self, secret: &str, hash: &KeyHash, now: Timestamp) -> Result<Caller> {
+        let found = match self.keys.tokens.recall(hash, now) {
+            Some(found) => Some(found),
+            None => {
+                let found = self.db.token_by_hash(hash).await?;
+                if let Some(found) = &found {
+                    self.keys.tokens.remember(*hash, found, now);
+                }
+                found
+            }
+        };
+        match found {
+            Some(token) if token.expires_at.is_none_or(|at| now < at) => Ok(Caller {
+                first_workspace: token.workspace == *self.first_workspace(),
+                workspace: token.workspace,
+                actor: Actor::Session(token.session.clone()),
+                credential: Credential::Token(token.id),
+                scopes: Scopes::of([]),
+                reach: Reach::Session { session: token.session, stores: Arc::clone(&token.stores) },
+                unenrolled: None,
+            }),
+            Some(_) => Err(unauthenticated("this session token has ended")),
+            None if secret::is_damaged(secret) => Err(unauthenticated(
+                "invalid session token: its check sum is wrong, so it was cut or mistyped",
+            )),
+            None => Err(unauthenticated(
+                "invalid session token: it is unknown, or its session is archived or deleted",
+            )),
+        }
+    }
+
+    /// The key with this hash.
     async fn known(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<ApiKey>> {
-        if let Some(key) = self.keys.recall(hash, now) {
+        if let Some(key) = self.keys.recent.recall(hash, now) {
             return Ok(Some(key));
         }
         let found = self.db.key_by_hash(hash).await?;
         if let Some(key) = &found {
-            self.keys.remember(*hash, key, now);
+            self.keys.recent.remember(*hash, key, now);
         }
         Ok(found)
     }
@@ -120,8 +137,9 @@ impl App {
             first_workspace: key.workspace == *self.first_workspace(),
             workspace: key.workspace,
             actor: key.actor,
-            credential: key.id,
+            credential: Credential::Key(key.id),
             scopes: key.scopes,
+            reach: key.environment.map_or(Reach::Workspace, Reach::Environment),
             unenrolled: None,
         }
     }
@@ -136,8 +154,9 @@ impl App {
             first_workspace: workspace == *self.first_workspace(),
             workspace,
             actor: Actor::ApiKey(hash.key_id()),
-            credential: hash.key_id(),
+            credential: Credential::Key(hash.key_id()),
             scopes: Scopes::ALL,
+            reach: Reach::Workspace,
             unenrolled,
         }
     }
@@ -199,7 +218,7 @@ impl App {
     ) -> Result<()> {
         let by = Attribution {
             actor: Some(key.actor.clone()),
-            credential: Some(key.id.clone()),
+            credential: Some(Credential::Key(key.id.clone())),
             request,
         };
         let admin = Admin {
@@ -214,7 +233,12 @@ impl App {
 
     /// 256 random bits for a new key.
     pub(super) fn new_secret(&self) -> SecretString {
-        secret::mint(&self.source.bytes())
+        secret::mint_key(&self.source.bytes())
+    }
+
+    /// 256 random bits for a new session token.
+    pub(super) fn new_token(&self) -> SecretString {
+        secret::mint_token(&self.source.bytes())
     }
 
     /// A fresh ID with the given prefix.
@@ -241,6 +265,7 @@ fn unminted(
         origin,
         actor: Actor::ApiKey(hash.key_id()),
         actor_name: None,
+        environment: None,
         created_at: at,
         expires_at: None,
         revoked_at: None,

@@ -4,19 +4,28 @@
 //! walked around. A [`Grant`] can only be made from a credential that has its scope.
 
 mod admin;
+mod agents;
 mod auth;
+mod environments;
+mod events;
 mod memories;
+mod recent;
 pub mod secret;
+mod sessions;
 mod stores;
 pub mod upkeep;
 mod versions;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 pub use admin::{Authority, KeyRequest};
+pub use events::Follower;
+pub use work::PollRequest;
 
 use crate::clock::{self, Clock, Source};
 use crate::db::{Db, Durability, Location};
@@ -47,6 +56,9 @@ pub struct App {
     source: Arc<dyn Source>,
     limits: Limits,
     keys: auth::Keys,
+    workers: work::Workers,
+    /// Cancelled when the server stops: streams end then.
+    ending: CancellationToken,
 }
 
 impl App {
@@ -69,6 +81,8 @@ impl App {
             source,
             limits: settings.limits,
             keys: auth::Keys::new(settings.api_key, settings.dev),
+            workers: work::Workers::default(),
+            ending: CancellationToken::new(),
         };
         app.enroll_configured_key().await?;
         Ok(app)
@@ -110,6 +124,11 @@ impl App {
         RequestId::new(&self.suffix())
     }
 
+    /// What tells streams that the server stops.
+    pub fn ending(&self) -> &CancellationToken {
+        &self.ending
+    }
+
     /// Answers what was accepted, then closes the database.
     pub async fn close(&self) {
         self.db.close().await;
@@ -121,7 +140,7 @@ impl App {
 
     fn command<S: Required>(&self, grant: &Grant<S>, change: Change) -> Command {
         Command {
-            workspace: grant.workspace().clone(),
+            workspace: grant.caller.workspace.clone(),
             actor: grant.caller.actor.clone(),
             credential: grant.caller.credential.clone(),
             request: grant.request.clone(),

@@ -1,20 +1,35 @@
-//! Secrets of API keys: `mstd_`, 43 characters of base 62 from 256 random bits, `_`, and their
-//! CRC-32, by which a cut or mistyped key is told from an unknown one.
+//! Secrets: `mstd_` for an API key or `mses_` for a session token, 43 characters of base 62 from 256
+//! random bits, `_`, and their CRC-32, by which a cut or mistyped one is told from an unknown one.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::key::KeyHash;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const PREFIX: &str = "mstd_";
+const KEY_PREFIX: &str = "mstd_";
+const TOKEN_PREFIX: &str = "mses_";
 const SECRET_CHARS: usize = 43;
 const CHECK_CHARS: usize = 6;
 
-/// Makes a key of 256 random bits.
-pub fn mint(random: &[u8; 32]) -> SecretString {
+/// Makes an API key of 256 random bits.
+pub fn mint_key(random: &[u8; 32]) -> SecretString {
+    mint(KEY_PREFIX, random)
+}
+
+/// Makes a session token of 256 random bits.
+pub fn mint_token(random: &[u8; 32]) -> SecretString {
+    mint(TOKEN_PREFIX, random)
+}
+
+/// Whether this looks like a session token, and so is none of the API keys.
+pub fn is_token(secret: &str) -> bool {
+    secret.starts_with(TOKEN_PREFIX)
+}
+
+fn mint(prefix: &str, random: &[u8; 32]) -> SecretString {
     let secret = base62(random);
     let check = base62_number(u64::from(crc32fast::hash(secret.as_bytes())), CHECK_CHARS);
-    format!("{PREFIX}{secret}_{check}").into()
+    format!("{prefix}{secret}_{check}").into()
 }
 
 /// Compares two hashes in constant time.
@@ -26,14 +41,17 @@ pub fn same_hash(one: &KeyHash, other: &KeyHash) -> bool {
 pub fn hint(secret: &SecretString) -> String {
     let text = secret.expose_secret();
     match text.char_indices().rev().nth(3) {
-        Some((at, _)) if text.starts_with(PREFIX) => format!("{PREFIX}…{}", &text[at..]),
+        Some((at, _)) if text.starts_with(KEY_PREFIX) => format!("{KEY_PREFIX}…{}", &text[at..]),
         _ => "…".into(),
     }
 }
 
-/// Says that a key of our form was cut or mistyped, which its check sum shows.
+/// Says that a secret of our form was cut or mistyped, which its check sum shows.
 pub fn is_damaged(secret: &str) -> bool {
-    let Some(rest) = secret.strip_prefix(PREFIX) else { return false };
+    let prefixes = [KEY_PREFIX, TOKEN_PREFIX];
+    let Some(rest) = prefixes.iter().find_map(|prefix| secret.strip_prefix(prefix)) else {
+        return false;
+    };
     let Some((body, check)) = rest.rsplit_once('_') else { return true };
     body.len() != SECRET_CHARS
         || check != base62_number(u64::from(crc32fast::hash(body.as_bytes())), CHECK_CHARS)
@@ -69,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_key_has_its_prefix_43_characters_and_a_check_sum() {
-        let key = mint(&[7; 32]);
+        let key = mint_key(&[7; 32]);
         let text = key.expose_secret();
 
         assert_eq!(text.len(), 5 + 43 + 1 + 6);

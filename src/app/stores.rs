@@ -2,7 +2,7 @@
 
 use super::{App, mismatched};
 use crate::domain::Result;
-use crate::domain::access::{Grant, Required, ToRead, ToRedact, ToWrite};
+use crate::domain::access::{Grant, Required, ToRead, ToReadStore, ToRedact, ToWrite};
 use crate::domain::id::StoreId;
 use crate::domain::page::{Page, Paging, TimeRange};
 use crate::domain::plan::{Change, Outcome};
@@ -14,8 +14,8 @@ impl App {
         self.change_store(grant, Change::CreateStore { store, new }).await
     }
 
-    pub async fn store(&self, grant: &Grant<ToRead>, id: &StoreId) -> Result<Store> {
-        self.db.store(grant.workspace(), id).await
+    pub async fn store(&self, grant: &Grant<ToReadStore>, id: &StoreId) -> Result<Store> {
+        self.db.store(grant.store(id)?, id).await
     }
 
     pub async fn stores(

@@ -2,7 +2,7 @@
 
 use super::{App, mismatched};
 use crate::domain::Result;
-use crate::domain::access::{Grant, ToRead, ToRedact};
+use crate::domain::access::{Grant, ToReadStore, ToRedact};
 use crate::domain::id::{StoreId, VersionId};
 use crate::domain::memory::View;
 use crate::domain::page::{Page, Paging};
@@ -12,22 +12,22 @@ use crate::domain::version::{Version, VersionFilter};
 impl App {
     pub async fn version(
         &self,
-        grant: &Grant<ToRead>,
+        grant: &Grant<ToReadStore>,
         store: &StoreId,
         id: &VersionId,
     ) -> Result<Version> {
-        self.db.version(grant.workspace(), store, id).await
+        self.db.version(grant.store(store)?, store, id).await
     }
 
     pub async fn versions(
         &self,
-        grant: &Grant<ToRead>,
+        grant: &Grant<ToReadStore>,
         store: &StoreId,
         filter: &VersionFilter,
         view: View,
         paging: &Paging,
     ) -> Result<Page<Version>> {
-        self.db.versions(grant.workspace(), store, filter, view, paging).await
+        self.db.versions(grant.store(store)?, store, filter, view, paging).await
     }
 
     /// Answered when the bytes are erased, not merely hidden.

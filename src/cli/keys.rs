@@ -19,7 +19,8 @@ pub enum Key {
 Examples:
   memstored key create --name ci
   memstored key create --name auditor --scope read --expires 2027-01-31T00:00:00Z
-  memstored key create --name backup --as-service nightly-backup --json")]
+  memstored key create --name backup --as-service nightly-backup --json
+  memstored key create --name workers --environment env_01K… --json")]
     Create(Create),
     /// List API keys, newest first
     List(List),
@@ -48,6 +49,10 @@ pub struct Create {
     /// Workspace of the key; your own where not given (the first one, on a database)
     #[arg(long = "workspace", value_name = "ID")]
     workspace_id: Option<String>,
+
+    /// Make the key of this self-hosted environment, with which its workers claim work and nothing else
+    #[arg(long = "environment", value_name = "ID", conflicts_with_all = ["scopes", "as_service", "as_user"])]
+    environment_id: Option<String>,
 
     /// Act as the service account of this name, which is made where it is new
     #[arg(long, value_name = "NAME", conflicts_with = "as_user")]
@@ -94,7 +99,8 @@ impl Create {
         let json = self.target.json;
         let body = CreateKey {
             name: self.name,
-            scopes: Some(self.scopes),
+            scopes: self.environment_id.is_none().then_some(self.scopes),
+            environment_id: self.environment_id,
             expires_at: self.expires_at,
             workspace_id: self.workspace_id,
             as_service: self.as_service,

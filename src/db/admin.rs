@@ -1,12 +1,12 @@
 //! Changes of workspaces and keys: rare, so one transaction each.
 
-use super::commit::{self, Attempt, Failed};
 use super::connection::Connection;
+use super::ledger::{self, Entering};
 use super::script::Script;
-use super::shared::Shared;
 use super::sql::{Row, Sql};
-use super::{batch, keys, rows, workspaces};
-use crate::domain::id::{ApiKeyId, WorkspaceId};
+use super::transaction::{Failure, Transaction};
+use super::{batch, environments, keys, rows, workspaces};
+use crate::domain::id::{ApiKeyId, EnvironmentId, WorkspaceId};
 use crate::domain::journal::{Attribution, Entry, Kind};
 use crate::domain::key::{ApiKey, PrincipalKind};
 use crate::domain::time::Timestamp;
@@ -53,57 +53,11 @@ pub enum AdminOutcome {
     Done,
 }
 
-/// A database error, or a refusal.
-enum Failure {
-    Database(sqlx::Error),
-    Refused(Error),
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
-    }
-}
-
-pub async fn run(shared: &Shared, admin: Admin) -> Result<AdminOutcome> {
-    let outcome = commit::again(&mut Once { shared, admin: &admin }).await?;
-    if matches!(admin.command, AdminCommand::DeleteWorkspace(_)) {
-        shared.deleted.notify_one();
-    }
-    Ok(outcome)
-}
-
-struct Once<'a> {
-    shared: &'a Shared,
-    admin: &'a Admin,
-}
-
-impl Attempt for Once<'_> {
+impl Transaction for Admin {
     type Done = AdminOutcome;
 
-    async fn attempt(&mut self) -> Result<AdminOutcome, Failed> {
-        let mut connection = self.shared.writing().await.map_err(Failed::Final)?;
-        self.shared.check().map_err(Failed::Final)?;
-        let done = async {
-            connection.begin().await?;
-            let outcome = Change { connection: &mut connection, admin: self.admin }.apply().await?;
-            connection.commit().await?;
-            Ok(outcome)
-        };
-        let done: Result<_, Failure> = done.await;
-        if done.is_err() {
-            connection.roll_back().await;
-        }
-        done.map_err(|failure| match failure {
-            Failure::Database(error) => commit::failed(self.shared, &connection, error),
-            Failure::Refused(error) => Failed::Final(error),
-        })
+    async fn apply(&self, connection: &mut Connection) -> Result<AdminOutcome, Failure> {
+        Change { connection, admin: self }.apply().await
     }
 }
 
@@ -184,12 +138,6 @@ impl Change<'_> {
         }
     }
 
-    async fn lock_workspace(&mut self, id: &WorkspaceId) -> sqlx::Result<()> {
-        let mut sql = Sql::new("select 1 from workspaces where id = $1");
-        sql.push(self.connection.dialect().lock());
-        self.connection.fetch_optional(sql.bind(id.as_str())).await.map(drop)
-    }
-
     async fn delete_workspace(&mut self, id: &WorkspaceId) -> Result<AdminOutcome, Failure> {
         self.require_workspace(id).await?;
         workspace::check_deletable(id, &self.admin.first_workspace)?;
@@ -219,6 +167,9 @@ impl Change<'_> {
         principal: Option<&(PrincipalKind, String, String)>,
     ) -> Result<AdminOutcome, Failure> {
         self.require_workspace(&key.workspace).await?;
+        if let Some(id) = &key.environment {
+            self.require_queue(&key.workspace, id).await?;
+        }
         if let Some((kind, name, fresh)) = principal {
             let id = self.principal(&key.workspace, *kind, name, fresh).await?;
             key.actor = rows::actor(id)?;
@@ -228,6 +179,18 @@ impl Change<'_> {
         key.created_at = self.enter(workspace, Kind::KeyCreated, key.id.as_str()).await?;
         self.insert_key(&key).await?;
         Ok(AdminOutcome::Key(key))
+    }
+
+    /// Only a self-hosted environment has a work queue.
+    async fn require_queue(
+        &mut self,
+        workspace: &WorkspaceId,
+        id: &EnvironmentId,
+    ) -> Result<(), Failure> {
+        match environments::find(self.connection, workspace, id).await? {
+            Some(environment) => Ok(environment.require_queue()?),
+            None => Err(Error::not_found(EnvironmentId::WHAT, id).into()),
+        }
     }
 
     /// Two instances that start on one new database make one key.
@@ -263,8 +226,8 @@ impl Change<'_> {
         let principal = key.actor_name.as_ref().map(|_| key.actor.id());
         let sql = Sql::new(
             "insert into api_keys (id, workspace_id, name, key_sha256, hint, scopes, origin, \
-             principal_id, created_at, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             principal_id, created_at, expires_at, environment_id) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         );
         let sql = sql
             .bind(key.id.as_str())
@@ -276,7 +239,8 @@ impl Change<'_> {
             .bind(key.origin.as_str())
             .bind(principal)
             .bind(key.created_at.micros())
-            .bind(key.expires_at.map(Timestamp::micros));
+            .bind(key.expires_at.map(Timestamp::micros))
+            .bind(key.environment.as_ref().map(EnvironmentId::as_str));
         self.connection.execute(sql).await.map(drop)
     }
 
@@ -294,7 +258,7 @@ impl Change<'_> {
             return Err(unknown().into());
         }
         // Others that change keys hold the workspace first, too.
-        self.lock_workspace(&key.workspace).await?;
+        ledger::lock(self.connection, &key.workspace).await?;
         let mut key = self.find_key(id).await?.ok_or_else(unknown)?;
         if key.revoked_at.is_none() {
             let workspace = key.workspace.as_str();
@@ -324,24 +288,14 @@ impl Change<'_> {
         Ok(AdminOutcome::Done)
     }
 
-    /// Takes the next number and time of the workspace's ledger, and enters the change in its journal.
+    /// Enters the change in the workspace's journal.
     async fn enter(
         &mut self,
         workspace: &str,
         kind: Kind,
         subject: &str,
     ) -> sqlx::Result<Timestamp> {
-        let mut read =
-            Sql::new("select last_seq, last_at from workspaces where id = $1").bind(workspace);
-        read.push(self.connection.dialect().lock());
-        let row = self.connection.fetch_one(read).await?;
-        let (seq, at) = rows::ledger(&row, 0)?.advance(self.admin.at);
-        let write = Sql::new("update workspaces set last_seq = $1, last_at = $2 where id = $3");
-        self.connection.execute(write.bind(seq).bind(at.micros()).bind(workspace)).await?;
-        let entry = self.entry(workspace, seq, at, kind, subject);
-        let mut script = Script::new(self.connection.dialect());
-        batch::journal(&mut script, &[entry]);
-        self.connection.write(script).await?;
-        Ok(at)
+        let entering = Entering { workspace, kind, subject, by: &self.admin.by, at: self.admin.at };
+        ledger::enter(self.connection, entering).await
     }
 }

@@ -7,8 +7,9 @@ use super::connection::Connection;
 use super::rows::{self, memory_columns, store_columns, version_columns};
 use super::script::Script;
 use super::sql::{Row, Sql};
+use crate::domain::access::Credential;
 use crate::domain::actor::Actor;
-use crate::domain::id::{ApiKeyId, MemoryId, StoreId, VersionId, WorkspaceId};
+use crate::domain::id::{MemoryId, StoreId, VersionId, WorkspaceId};
 use crate::domain::journal::Entry;
 use crate::domain::memory::Memory;
 use crate::domain::path::MemoryPath;
@@ -202,7 +203,7 @@ fn put_stores(sql: &mut Sql, stores: &[(Store, Option<Timestamp>)]) {
             store.workspace.as_str().into(),
             store.name.as_str().into(),
             store.description.as_str().into(),
-            serde_json::json!(store.metadata).to_string().into(),
+            rows::pairs(&store.metadata).into(),
             store.created_at.micros().into(),
             store.updated_at.micros().into(),
             store.archived_at.map(Timestamp::micros).into(),
@@ -292,7 +293,7 @@ fn insert_entries(sql: &mut Sql, entries: &[Entry]) {
             entry.kind.as_str().into(),
             entry.subject.as_str().into(),
             entry.by.actor.as_ref().map(Actor::id).into(),
-            entry.by.credential.as_ref().map(ApiKeyId::as_str).into(),
+            entry.by.credential.as_ref().map(Credential::as_str).into(),
             entry.by.request.as_str().into(),
         ]
     });

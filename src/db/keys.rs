@@ -5,14 +5,14 @@ use super::stores::newest_first;
 use super::{Db, rows, verdict};
 use crate::domain::Result;
 use crate::domain::actor::Actor;
-use crate::domain::id::{ApiKeyId, WorkspaceId};
+use crate::domain::id::{ApiKeyId, EnvironmentId, WorkspaceId};
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::time::Timestamp;
 
 pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
      (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
-     revoked_at from api_keys where ";
+     revoked_at, environment_id from api_keys where ";
 pub const ANY_MINTED: &str = "select 1 from api_keys where origin = 'minted' limit 1";
 /// Keys of a deleted workspace are kept, revoked, so that they are still known; they are not shown.
 const OF_LIVE_WORKSPACES: &str =
@@ -53,7 +53,7 @@ impl Db {
     pub async fn has_usable_keys(&self, now: Timestamp) -> Result<bool> {
         let mut reader = self.read().await?;
         let sql = Sql::new(
-            "select 1 from api_keys where origin = 'minted' and revoked_at is null \
+            "select 1 from api_keys where origin = 'minted' and revoked_at is null and environment_id is null \
              and (expires_at is null or expires_at > $1) limit 1",
         );
         let row = reader.fetch_optional(sql.bind(now.micros())).await;
@@ -84,6 +84,7 @@ pub fn key(row: &Row) -> sqlx::Result<ApiKey> {
         created_at: rows::time(row, 9)?,
         expires_at: rows::maybe_time(row, 10)?,
         revoked_at: rows::maybe_time(row, 11)?,
+        environment: row.get::<Option<String>>(12)?.map(EnvironmentId::stored),
         id,
     })
 }

@@ -5,15 +5,19 @@
 //! (`lanes`). What one database does differently stands in `dialect`.
 
 mod admin;
+mod agents;
 mod batch;
 mod commit;
 mod connection;
 mod copy;
 mod dialect;
+mod environments;
 mod erasure;
+mod events;
 mod examine;
 mod keys;
 mod lanes;
+mod ledger;
 mod location;
 mod log;
 mod memories;
@@ -22,12 +26,16 @@ mod reap;
 mod residue;
 mod rows;
 mod script;
+mod sessions;
 mod shared;
 mod sql;
 mod stores;
 mod tables;
+mod tokens;
+mod transaction;
 mod verdict;
 mod versions;
+mod work;
 mod workspaces;
 mod writer;
 
@@ -35,10 +43,14 @@ use std::sync::Arc;
 
 pub use admin::{Admin, AdminCommand, AdminOutcome};
 pub use copy::{Copied, Progress, copy};
+pub use environments::EnvironmentChange;
+pub use events::{Arrivals, SendEvents};
 pub use examine::{Finding, Grade, examine};
 pub use location::{Durability, Location};
 pub use migrate::{Fresh, Installation, Schema};
+pub use sessions::{NewSessionRow, SessionChange};
 pub use tables::{Kind, TABLES, Table};
+pub use work::{OnWork, Poll, QueueStats, WorkChange};
 
 use self::location::Purpose;
 use self::shared::{Reader, Shared};
@@ -126,12 +138,14 @@ impl Db {
         }
     }
 
-    /// Changes workspaces or keys; runs to its end even when the caller goes away.
+    /// Changes workspaces or keys.
     pub async fn administer(&self, admin: Admin) -> Result<AdminOutcome> {
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { admin::run(&shared, admin).await })
-            .await
-            .map_err(Error::internal)?
+        let deletes = matches!(admin.command, AdminCommand::DeleteWorkspace(_));
+        let outcome = self.change(admin).await?;
+        if deletes {
+            self.shared.deleted.notify_one();
+        }
+        Ok(outcome)
     }
 
     /// Waits until a store was deleted here.

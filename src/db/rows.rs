@@ -5,9 +5,11 @@ use super::sql::{Row, Sql};
 use crate::domain::actor::Actor;
 use crate::domain::content::{Content, Sha256};
 use crate::domain::id::{MemoryId, StoreId, VersionId, WorkspaceId};
+use crate::domain::json::Json;
 use crate::domain::memory::Memory;
 use crate::domain::path::MemoryPath;
 use crate::domain::store::{Ledger, Store};
+use crate::domain::text::Metadata;
 use crate::domain::time::Timestamp;
 use crate::domain::version::{Digest, Operation, Redaction, Version};
 
@@ -21,6 +23,23 @@ pub fn time(row: &Row, column: usize) -> sqlx::Result<Timestamp> {
 
 pub fn maybe_time(row: &Row, column: usize) -> sqlx::Result<Option<Timestamp>> {
     Ok(row.get::<Option<i64>>(column)?.map(Timestamp::from_micros))
+}
+
+pub fn json(row: &Row, column: usize) -> sqlx::Result<Json> {
+    row.get(column).map(Json::parsed)
+}
+
+pub fn maybe_json(row: &Row, column: usize) -> sqlx::Result<Option<Json>> {
+    Ok(row.get::<Option<String>>(column)?.map(Json::parsed))
+}
+
+pub fn metadata(row: &Row, column: usize) -> sqlx::Result<Metadata> {
+    serde_json::from_str(row.get(column)?).map_err(|_| corrupt("metadata"))
+}
+
+/// Metadata as it is kept.
+pub fn pairs(metadata: &Metadata) -> String {
+    serde_json::json!(metadata).to_string()
 }
 
 pub fn ledger(row: &Row, seq: usize) -> sqlx::Result<Ledger> {
@@ -38,13 +57,12 @@ pub(crate) use store_columns;
 
 /// Reads the columns of `store_columns!`.
 pub fn store(row: &Row) -> sqlx::Result<Store> {
-    let metadata: &str = row.get(4)?;
     Ok(Store {
         id: StoreId::stored(row.get(0)?),
         workspace: WorkspaceId::stored(row.get(1)?),
         name: row.get(2)?,
         description: row.get(3)?,
-        metadata: serde_json::from_str(metadata).map_err(|_| corrupt("metadata"))?,
+        metadata: metadata(row, 4)?,
         created_at: time(row, 5)?,
         updated_at: time(row, 6)?,
         archived_at: maybe_time(row, 7)?,

@@ -1,10 +1,11 @@
 //! What readers and the write path share: the connections, and whether the disk can be trusted.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use deadpool::managed::Pool;
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard, watch};
 
 use super::connection::Connection;
 use super::dialect::Verdict;
@@ -24,6 +25,9 @@ pub struct Shared {
     pub limits: Limits,
     /// Wakes the reaper when a store was deleted.
     pub deleted: Notify,
+    /// Tells those who wait for events or work that something has come.
+    pub arrivals: watch::Sender<()>,
+    transactions: AtomicUsize,
 }
 
 pub enum Backend {
@@ -79,7 +83,14 @@ impl Shared {
                 Backend::Sqlite(OneFile::open(location, purpose).await?)
             }
         };
-        Ok(Self { backend, broken: OnceLock::new(), limits, deleted: Notify::new() })
+        Ok(Self {
+            backend,
+            broken: OnceLock::new(),
+            limits,
+            deleted: Notify::new(),
+            arrivals: watch::Sender::new(()),
+            transactions: AtomicUsize::new(0),
+        })
     }
 
     /// The first connection; where there is none, the reason in the database's own words.
@@ -117,6 +128,11 @@ impl Shared {
                 Ok(Held::Pooled(verdict::acquired(pool.get().await)?.into()))
             }
         }
+    }
+
+    /// The how manieth single transaction this is.
+    pub fn count_transaction(&self) -> usize {
+        self.transactions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub fn broken(&self) -> Option<&str> {

@@ -25,10 +25,8 @@ const EXISTS: &str =
 impl Db {
     pub async fn store(&self, workspace: &WorkspaceId, id: &StoreId) -> Result<Store> {
         let mut reader = self.read().await?;
-        let sql = Sql::new(BY_ID).bind(id.as_str()).bind(workspace.as_str());
-        let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
-        let row = row.ok_or_else(|| Error::not_found(StoreId::WHAT, id))?;
-        rows::store(&row).map_err(verdict::trouble)
+        let found = find(&mut reader, workspace, id).await.map_err(verdict::trouble)?;
+        found.ok_or_else(|| Error::not_found(StoreId::WHAT, id))
     }
 
     /// Newest first.
@@ -54,7 +52,14 @@ impl Db {
     }
 }
 
-/// Ends a query that lists by time: the range, where to resume, the order, one more than the limit.
+/// By which column of time a list is sorted, and from which end.
+#[derive(Clone, Copy)]
+pub struct Order {
+    pub by: &'static str,
+    pub newest_first: bool,
+}
+
+/// Ends a query that lists by `created_at`, newest first.
 pub fn newest_first(
     sql: &mut Sql,
     list: List,
@@ -62,20 +67,43 @@ pub fn newest_first(
     created: TimeRange,
     paging: &Paging,
 ) -> Result<()> {
-    let resume = paging.resume(list, owner, created)?;
-    if let Some(from) = created.from {
-        sql.push(" and created_at >= ").push_bind(from.micros());
+    in_order(sql, Order { by: "created_at", newest_first: true }, list, owner, created, paging)
+}
+
+/// Ends a query that lists by time: the range, where to resume, the order, one more than the limit.
+pub fn in_order(
+    sql: &mut Sql,
+    Order { by, newest_first }: Order,
+    list: List,
+    owner: &impl ToString,
+    range: TimeRange,
+    paging: &Paging,
+) -> Result<()> {
+    let resume = paging.resume(list, owner, range)?;
+    if let Some(from) = range.from {
+        sql.push(&format!(" and {by} >= ")).push_bind(from.micros());
     }
-    if let Some(to) = created.to {
-        sql.push(" and created_at <= ").push_bind(to.micros());
+    if let Some(to) = range.to {
+        sql.push(&format!(" and {by} <= ")).push_bind(to.micros());
     }
     if let Some((at, id)) = resume {
-        sql.push(" and (created_at, id) < (").push_bind(at.micros());
+        let beyond = if newest_first { '<' } else { '>' };
+        sql.push(&format!(" and ({by}, id) {beyond} (")).push_bind(at.micros());
         sql.push(", ").push_bind(id.to_owned()).push(")");
     }
-    sql.push(" order by created_at desc, id desc limit ");
+    let way = if newest_first { "desc" } else { "asc" };
+    sql.push(&format!(" order by {by} {way}, id {way} limit "));
     sql.push_bind(i64::try_from(paging.limit + 1).unwrap_or(i64::MAX));
     Ok(())
+}
+
+pub async fn find(
+    connection: &mut Connection,
+    workspace: &WorkspaceId,
+    id: &StoreId,
+) -> sqlx::Result<Option<Store>> {
+    let sql = Sql::new(BY_ID).bind(id.as_str()).bind(workspace.as_str());
+    connection.fetch_optional(sql).await?.as_ref().map(rows::store).transpose()
 }
 
 /// Refuses a store that does not exist for this workspace.

@@ -7,9 +7,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::actor::Actor;
-use super::id::{ApiKeyId, RequestId, WorkspaceId};
+use super::attachment::Access;
+use super::id::{ApiKeyId, EnvironmentId, RequestId, SessionId, StoreId, TokenId, WorkspaceId};
+use super::journal::Attribution;
 use super::key::KeyHash;
 use super::{Error, Result};
 
@@ -103,6 +106,33 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
+/// What a caller has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    Key(ApiKeyId),
+    Token(TokenId),
+}
+
+impl Credential {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Key(id) => id.as_str(),
+            Self::Token(id) => id.as_str(),
+        }
+    }
+}
+
+/// How far a credential reaches.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// An API key: all of its workspace, as its scopes allow.
+    Workspace,
+    /// An environment key: the work queue of one environment.
+    Environment(EnvironmentId),
+    /// A session token: its session, and the stores attached to that.
+    Session { session: SessionId, stores: Arc<[(StoreId, Access)]> },
+}
+
 /// Whoever a valid credential stands for. The credential alone decides every field.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -110,29 +140,68 @@ pub struct Caller {
     /// Whether `workspace` is the first one, whose administrators manage the installation.
     pub first_workspace: bool,
     pub actor: Actor,
-    pub credential: ApiKeyId,
+    pub credential: Credential,
+    /// Of an API key; the others have none.
     pub scopes: Scopes,
+    pub reach: Reach,
     /// The hash of a `--dev` key that nothing has been written with yet.
     pub unenrolled: Option<KeyHash>,
 }
 
-/// A scope as a type.
-pub trait Required: Send + Sync + 'static {
-    const SCOPE: Scope;
+/// Who may ask for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// API keys with this scope.
+    pub key: Option<Scope>,
+    pub session_token: bool,
+    pub environment_key: bool,
 }
 
+/// What an operation asks of a credential, as a type.
+pub trait Required: Send + Sync + 'static {
+    const ALLOWED: Allowed;
+}
+
+/// Operations whose reach is the workspace.
+pub trait OfWorkspace: Required {}
+
 macro_rules! required {
-    ($($name:ident $scope:ident),*) => {$(
+    ($($(#[$doc:meta])* $name:ident $key:expr, $session:literal, $environment:literal;)*) => {$(
+        $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name;
         impl Required for $name {
-            const SCOPE: Scope = Scope::$scope;
+            const ALLOWED: Allowed = Allowed {
+                key: $key,
+                session_token: $session,
+                environment_key: $environment,
+            };
         }
     )*};
 }
-required! { ToRead Read, ToWrite Write, ToRedact Redact, ToAdmin Admin }
+required! {
+    ToRead Some(Scope::Read), false, false;
+    ToWrite Some(Scope::Write), false, false;
+    ToRedact Some(Scope::Redact), false, false;
+    ToAdmin Some(Scope::Admin), false, false;
+    /// Within one store.
+    ToReadStore Some(Scope::Read), true, false;
+    ToWriteStore Some(Scope::Write), true, false;
+    /// One session.
+    ToReadSession Some(Scope::Read), true, false;
+    ToWriteSession Some(Scope::Write), true, false;
+    /// To take work.
+    ToWork None, false, true;
+    /// To hold work, and to stop it.
+    ToHoldWork Some(Scope::Write), true, true;
+    ToSeeQueue Some(Scope::Read), false, true;
+}
+impl OfWorkspace for ToRead {}
+impl OfWorkspace for ToWrite {}
+impl OfWorkspace for ToRedact {}
+impl OfWorkspace for ToAdmin {}
 
-/// The proof that a caller has the scope `S`, for one request.
+/// The proof that a caller may do what `S` stands for, for one request.
 #[derive(Clone, Debug)]
 pub struct Grant<S> {
     pub caller: Caller,
@@ -141,19 +210,126 @@ pub struct Grant<S> {
 }
 
 impl<S: Required> Grant<S> {
-    pub fn new(caller: Caller, request: RequestId) -> Result<Self> {
-        if caller.scopes.has(S::SCOPE) {
-            return Ok(Self { caller, request, scope: PhantomData });
+    /// Who changes something with this grant.
+    pub fn attribution(&self) -> Attribution {
+        Attribution {
+            actor: Some(self.caller.actor.clone()),
+            credential: Some(self.caller.credential.clone()),
+            request: self.request.clone(),
         }
-        Err(Error::Forbidden(format!(
-            "this credential lacks the scope \"{}\"; it has \"{}\"",
-            S::SCOPE,
-            caller.scopes
-        )))
     }
 
+    pub fn new(caller: Caller, request: RequestId) -> Result<Self> {
+        let Allowed { key, session_token, environment_key } = S::ALLOWED;
+        let may = match &caller.reach {
+            Reach::Workspace => key.is_some_and(|scope| caller.scopes.has(scope)),
+            Reach::Environment(_) => environment_key,
+            Reach::Session { .. } => session_token,
+        };
+        if may {
+            return Ok(Self { caller, request, scope: PhantomData });
+        }
+        Err(Error::Forbidden(match (&caller.reach, key) {
+            (Reach::Workspace, Some(scope)) => format!(
+                "this credential lacks the scope \"{scope}\"; it has \"{}\"",
+                caller.scopes
+            ),
+            (Reach::Workspace, None) => {
+                "an API key is not accepted here: use the environment key".into()
+            }
+            (Reach::Environment(_), _) => {
+                "an environment key is accepted for the work queue of its environment only".into()
+            }
+            (Reach::Session { .. }, _) => {
+                "a session token reaches only its session, its work item, and the memories of the \
+                 stores attached to it"
+                    .into()
+            }
+        }))
+    }
+}
+
+impl<S: OfWorkspace> Grant<S> {
     pub fn workspace(&self) -> &WorkspaceId {
         &self.caller.workspace
+    }
+}
+
+impl Grant<ToReadStore> {
+    /// The workspace of a store that the caller may read; what a session does not have attached does
+    /// not exist for it.
+    pub fn store(&self, store: &StoreId) -> Result<&WorkspaceId> {
+        self.caller.access(store)?;
+        Ok(&self.caller.workspace)
+    }
+}
+
+impl Grant<ToWriteStore> {
+    /// The same, of a store that the caller may change.
+    pub fn store(&self, store: &StoreId) -> Result<&WorkspaceId> {
+        match self.caller.access(store)? {
+            Access::ReadWrite => Ok(&self.caller.workspace),
+            Access::ReadOnly => Err(Error::Forbidden(format!(
+                "memory store {store} is attached to this session as read_only"
+            ))),
+        }
+    }
+}
+
+/// Operations on one session.
+pub trait OnSession: Required {}
+impl OnSession for ToReadSession {}
+impl OnSession for ToWriteSession {}
+
+impl<S: OnSession> Grant<S> {
+    /// The workspace of a session that the caller may reach.
+    pub fn session(&self, id: &SessionId) -> Result<&WorkspaceId> {
+        match &self.caller.reach {
+            Reach::Session { session, .. } if session != id => {
+                Err(Error::not_found(SessionId::WHAT, id))
+            }
+            _ => Ok(&self.caller.workspace),
+        }
+    }
+}
+
+/// Operations on the queue of one environment.
+pub trait OnQueue: Required {}
+impl OnQueue for ToWork {}
+impl OnQueue for ToHoldWork {}
+impl OnQueue for ToSeeQueue {}
+
+impl<S: OnQueue> Grant<S> {
+    /// The workspace of an environment whose queue the caller may reach.
+    pub fn environment(&self, id: &EnvironmentId) -> Result<&WorkspaceId> {
+        match &self.caller.reach {
+            Reach::Environment(own) if own != id => Err(Error::Forbidden(format!(
+                "this is the key of another environment than {id}"
+            ))),
+            _ => Ok(&self.caller.workspace),
+        }
+    }
+
+    /// The session that work has to belong to, for a token.
+    pub fn only_session(&self) -> Option<&SessionId> {
+        match &self.caller.reach {
+            Reach::Session { session, .. } => Some(session),
+            Reach::Workspace | Reach::Environment(_) => None,
+        }
+    }
+}
+
+impl Caller {
+    fn access(&self, store: &StoreId) -> Result<Access> {
+        match &self.reach {
+            Reach::Workspace => Ok(Access::ReadWrite),
+            Reach::Session { stores, .. } => stores
+                .iter()
+                .find(|(attached, _)| attached == store)
+                .map(|(_, access)| *access)
+                .ok_or_else(|| Error::not_found(StoreId::WHAT, store)),
+            Reach::Environment(_) => Err(Error::not_found(StoreId::WHAT, store)),
+        }
     }
 }
 
@@ -167,8 +343,9 @@ mod tests {
             workspace: WorkspaceId::new("1"),
             first_workspace: true,
             actor: Actor::ApiKey(key.clone()),
-            credential: key,
+            credential: Credential::Key(key),
             scopes,
+            reach: Reach::Workspace,
             unenrolled: None,
         }
     }
@@ -189,5 +366,59 @@ mod tests {
             Grant::<ToRead>::new(admin, RequestId::new("1")).unwrap_err().to_string(),
             "this credential lacks the scope \"read\"; it has \"admin\""
         );
+    }
+    fn of_session(access: Access) -> Caller {
+        let stores = Arc::from([(StoreId::new("1"), access)]);
+        let session = SessionId::new("1");
+        Caller {
+            actor: Actor::Session(session.clone()),
+            credential: Credential::Token(TokenId::new("1")),
+            reach: Reach::Session { session, stores },
+            ..caller(Scopes::of([]))
+        }
+    }
+
+    fn granted<S: Required>(caller: Caller) -> Result<Grant<S>> {
+        Grant::new(caller, RequestId::new("1"))
+    }
+
+    #[test]
+    fn a_session_token_reaches_its_stores_and_no_others() {
+        let grant = granted::<ToReadStore>(of_session(Access::ReadOnly)).unwrap();
+        assert!(grant.store(&StoreId::new("1")).is_ok());
+        assert!(matches!(grant.store(&StoreId::new("2")), Err(Error::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_read_only_store_is_not_written_to() {
+        let store = StoreId::new("1");
+        let writes = |access| granted::<ToWriteStore>(of_session(access)).unwrap();
+        assert!(writes(Access::ReadWrite).store(&store).is_ok());
+        let refused = writes(Access::ReadOnly);
+        assert!(matches!(refused.store(&store), Err(Error::Forbidden(_))));
+    }
+
+    #[test]
+    fn a_session_token_neither_redacts_nor_administers_nor_takes_work() {
+        let token = || of_session(Access::ReadWrite);
+        assert!(granted::<ToRedact>(token()).is_err());
+        assert!(granted::<ToAdmin>(token()).is_err());
+        assert!(granted::<ToRead>(token()).is_err());
+        assert!(granted::<ToWork>(token()).is_err());
+        assert!(granted::<ToHoldWork>(token()).is_ok());
+    }
+
+    #[test]
+    fn an_environment_key_reaches_its_own_queue() {
+        let reach = Reach::Environment(EnvironmentId::new("1"));
+        let key = || Caller { reach: reach.clone(), ..caller(Scopes::of([])) };
+        let grant = granted::<ToWork>(key()).unwrap();
+        assert!(grant.environment(&EnvironmentId::new("1")).is_ok());
+        assert!(matches!(
+            grant.environment(&EnvironmentId::new("2")),
+            Err(Error::Forbidden(_))
+        ));
+        assert!(granted::<ToReadStore>(key()).is_err());
+        assert!(granted::<ToReadSession>(key()).is_err());
     }
 }

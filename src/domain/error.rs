@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::id::{MemoryId, StoreId};
 use super::path::MemoryPath;
+use super::work::LeaseLost;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -21,6 +22,9 @@ pub enum Error {
     /// The request body's form (encoding, character set, pace) is refused.
     #[error("{message}")]
     BadBody { code: &'static str, message: String },
+    /// The same, with a code by which clients tell it apart.
+    #[error("{message}")]
+    Coded { code: &'static str, message: String },
     /// The path is occupied, or lies above or below an occupied one (contract 3.4).
     #[error(
         "path \"{wanted}\" conflicts with the memory {memory} at \"{path}\": update that memory, or \
@@ -35,6 +39,18 @@ pub enum Error {
     PreconditionFailed,
     #[error("cannot modify archived resource: memory store {0}")]
     StoreArchived(StoreId),
+    #[error("cannot modify archived resource: {what} {id}")]
+    Archived { what: &'static str, id: String },
+    /// What the caller believes of a resource is not so any more.
+    #[error("{0}")]
+    OutOfDate(String),
+    /// Another heartbeat than the one named was the last: another worker may hold the lease.
+    #[error(
+        "expected_last_heartbeat: {:?} was sent, but the last heartbeat is {}: another worker may \
+         hold this work item",
+        .0.named, shown(.0)
+    )]
+    LeaseLost(Box<LeaseLost>),
     #[error("{0}")]
     Unauthenticated(String),
     #[error("{0}")]
@@ -77,4 +93,8 @@ impl Error {
     pub fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }
+}
+
+fn shown(lost: &LeaseLost) -> String {
+    lost.last_heartbeat.map_or_else(|| "not made yet".to_owned(), |at| format!("{:?}", at.to_string()))
 }

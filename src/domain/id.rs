@@ -82,6 +82,12 @@ identifiers! {
     UserId "user_" "user";
     ServiceAccountId "svac_" "service account";
     SessionId "sesn_" "session";
+    /// A session token's ID, never its secret.
+    TokenId "sesntok_" "session token";
+    EventId "sevt_" "event";
+    AgentId "agent_" "agent";
+    EnvironmentId "env_" "environment";
+    WorkId "work_" "work item";
     RequestId "req_" "request";
 }
 

@@ -1,7 +1,8 @@
 //! The journal: an append-only entry for every change, gapless per store and per workspace.
 
+use super::access::Credential;
 use super::actor::Actor;
-use super::id::{ApiKeyId, RequestId};
+use super::id::RequestId;
 use super::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,18 @@ pub enum Kind {
     WorkspaceDeleted,
     KeyCreated,
     KeyRevoked,
+    AgentCreated,
+    AgentUpdated,
+    AgentArchived,
+    EnvironmentCreated,
+    EnvironmentUpdated,
+    EnvironmentArchived,
+    EnvironmentDeleted,
+    SessionCreated,
+    SessionUpdated,
+    SessionArchived,
+    SessionDeleted,
+    TokenCreated,
 }
 
 impl Kind {
@@ -31,6 +44,18 @@ impl Kind {
             Self::WorkspaceDeleted => "workspace_deleted",
             Self::KeyCreated => "key_created",
             Self::KeyRevoked => "key_revoked",
+            Self::AgentCreated => "agent_created",
+            Self::AgentUpdated => "agent_updated",
+            Self::AgentArchived => "agent_archived",
+            Self::EnvironmentCreated => "environment_created",
+            Self::EnvironmentUpdated => "environment_updated",
+            Self::EnvironmentArchived => "environment_archived",
+            Self::EnvironmentDeleted => "environment_deleted",
+            Self::SessionCreated => "session_created",
+            Self::SessionUpdated => "session_updated",
+            Self::SessionArchived => "session_archived",
+            Self::SessionDeleted => "session_deleted",
+            Self::TokenCreated => "token_created",
         }
     }
 }
@@ -40,7 +65,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct Attribution {
     pub actor: Option<Actor>,
-    pub credential: Option<ApiKeyId>,
+    pub credential: Option<Credential>,
     pub request: RequestId,
 }
 
@@ -51,7 +76,7 @@ pub struct Entry {
     pub seq: i64,
     pub at: Timestamp,
     pub kind: Kind,
-    /// The version, store, workspace or key that changed.
+    /// The version, store, workspace, key, agent, environment or session that changed.
     pub subject: String,
     pub by: Attribution,
 }

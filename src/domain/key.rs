@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::access::Scopes;
 use super::actor::Actor;
-use super::id::{ApiKeyId, WorkspaceId, suffix_of_hash};
+use super::id::{ApiKeyId, EnvironmentId, TokenId, WorkspaceId, suffix_of_hash};
 use super::time::Timestamp;
 use super::{Error, Result};
 
@@ -39,6 +39,11 @@ impl KeyHash {
 
     pub fn key_id(&self) -> ApiKeyId {
         ApiKeyId::new(&self.derived("memstored api key "))
+    }
+
+    /// The ID of a session token.
+    pub fn token_id(&self) -> TokenId {
+        TokenId::new(&self.derived("memstored session token "))
     }
 
     /// The workspace of an unknown key under `--dev`.
@@ -99,6 +104,8 @@ pub struct ApiKey {
     pub actor: Actor,
     /// The principal's name, where there is one.
     pub actor_name: Option<String>,
+    /// The environment whose work queue this key is for; it is for nothing else then.
+    pub environment: Option<EnvironmentId>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
@@ -140,13 +147,21 @@ pub struct NewKey {
     pub scopes: Scopes,
     pub expires_at: Option<Timestamp>,
     pub acts_as: Option<(PrincipalKind, String)>,
+    pub environment: Option<EnvironmentId>,
 }
 
 impl NewKey {
     /// Checks the fields against the rules and the current time.
     pub fn checked(self, now: Timestamp) -> Result<Self> {
         let name = super::text::name("name", self.name)?;
-        if self.scopes.is_empty() {
+        if self.environment.is_some() {
+            if !self.scopes.is_empty() || self.acts_as.is_some() {
+                return Err(Error::invalid(
+                    "an environment key has no scopes and acts as nobody: give environment_id \
+                     without scopes, as_service and as_user",
+                ));
+            }
+        } else if self.scopes.is_empty() {
             return Err(Error::invalid(
                 "scopes must name at least one of read, write, redact, admin",
             ));

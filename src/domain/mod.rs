@@ -6,20 +6,28 @@
 
 pub mod access;
 pub mod actor;
+pub mod agent;
+pub mod attachment;
 pub mod content;
+pub mod environment;
 pub mod error;
+pub mod event;
 pub mod id;
 pub mod journal;
+pub mod json;
 pub mod key;
 pub mod limits;
 pub mod memory;
 pub mod page;
 pub mod path;
 pub mod plan;
+pub mod session;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod token;
 pub mod version;
+pub mod work;
 pub mod workspace;
 
 pub use error::{Error, Result};

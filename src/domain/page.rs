@@ -6,6 +6,8 @@ use super::{Error, Result};
 
 pub const DEFAULT_LIMIT: usize = 20;
 pub const MAX_LIMIT: usize = 100;
+/// Items of a page of events, or of a session's resources.
+pub const MAX_LONG: usize = 1000;
 /// Items of a page that carries content, whatever the limit says.
 pub const MAX_FULL: usize = 20;
 
@@ -13,6 +15,14 @@ pub const MAX_FULL: usize = 20;
 pub struct Page<T> {
     pub items: Vec<T>,
     pub next: Option<Cursor>,
+}
+
+/// A page of a list that is walked both ways.
+#[derive(Clone, Debug)]
+pub struct TwoWayPage<T> {
+    pub items: Vec<T>,
+    pub next: Option<Cursor>,
+    pub previous: Option<Cursor>,
 }
 
 impl<T> Page<T> {
@@ -33,11 +43,30 @@ pub enum List {
     Versions,
     Workspaces,
     ApiKeys,
+    Agents,
+    AgentVersions,
+    Environments,
+    Sessions,
+    Resources,
+    Events,
+    Work,
 }
 
 impl List {
-    pub const ALL: [Self; 5] =
-        [Self::Stores, Self::Memories, Self::Versions, Self::Workspaces, Self::ApiKeys];
+    pub const ALL: [Self; 12] = [
+        Self::Stores,
+        Self::Memories,
+        Self::Versions,
+        Self::Workspaces,
+        Self::ApiKeys,
+        Self::Agents,
+        Self::AgentVersions,
+        Self::Environments,
+        Self::Sessions,
+        Self::Resources,
+        Self::Events,
+        Self::Work,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,6 +75,13 @@ impl List {
             Self::Versions => "versions",
             Self::Workspaces => "workspaces",
             Self::ApiKeys => "api_keys",
+            Self::Agents => "agents",
+            Self::AgentVersions => "agent_versions",
+            Self::Environments => "environments",
+            Self::Sessions => "sessions",
+            Self::Resources => "resources",
+            Self::Events => "events",
+            Self::Work => "work",
         }
     }
 }
@@ -53,7 +89,7 @@ impl List {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub list: List,
-    /// The store or workspace that is listed.
+    /// The store, workspace or session that is listed; and the order, where there are two.
     pub owner: String,
     pub key: Key,
 }
@@ -63,6 +99,7 @@ pub struct Cursor {
 pub enum Key {
     Path(String),
     Time(Timestamp, String),
+    Number(i64),
 }
 
 impl Cursor {
@@ -72,6 +109,10 @@ impl Cursor {
 
     pub fn time(list: List, owner: &impl ToString, at: Timestamp, id: &impl ToString) -> Self {
         Self { list, owner: owner.to_string(), key: Key::Time(at, id.to_string()) }
+    }
+
+    pub fn number(list: List, owner: &impl ToString, number: i64) -> Self {
+        Self { list, owner: owner.to_string(), key: Key::Number(number) }
     }
 
     fn check(&self, list: List, owner: &impl ToString) -> Result<()> {
@@ -95,7 +136,16 @@ impl Cursor {
         self.check(List::Memories, owner)?;
         match &self.key {
             Key::Path(path) => Ok(path),
-            Key::Time(..) => Err(bad()),
+            Key::Time(..) | Key::Number(_) => Err(bad()),
+        }
+    }
+
+    /// The number to resume behind.
+    pub fn after_number(&self, list: List, owner: &impl ToString) -> Result<i64> {
+        self.check(list, owner)?;
+        match self.key {
+            Key::Number(number) => Ok(number),
+            Key::Path(_) | Key::Time(..) => Err(bad()),
         }
     }
 
@@ -104,7 +154,7 @@ impl Cursor {
         self.check(list, owner)?;
         match &self.key {
             Key::Time(at, id) => Ok((*at, id)),
-            Key::Path(_) => Err(bad()),
+            Key::Path(_) | Key::Number(_) => Err(bad()),
         }
     }
 }
@@ -122,10 +172,10 @@ pub struct Paging {
 }
 
 impl Paging {
-    pub fn check_limit(limit: i64) -> Result<usize> {
-        usize::try_from(limit).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(
-            || Error::Invalid(format!("limit must be between 1 and {MAX_LIMIT}; got {limit}")),
-        )
+    pub fn check_limit(limit: i64, most: usize) -> Result<usize> {
+        usize::try_from(limit).ok().filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
+            Error::Invalid(format!("limit must be between 1 and {most}; got {limit}"))
+        })
     }
 
     /// Where to resume in a list that is newest first; inside `range`, or the request is at odds
@@ -185,9 +235,9 @@ mod tests {
     #[test]
     fn the_limit_is_1_to_100() {
         for bad in [-1, 0, 101, i64::MAX] {
-            assert!(Paging::check_limit(bad).is_err());
+            assert!(Paging::check_limit(bad, MAX_LIMIT).is_err());
         }
-        assert_eq!(Paging::check_limit(100).unwrap(), 100);
+        assert_eq!(Paging::check_limit(100, MAX_LIMIT).unwrap(), 100);
     }
 
     #[test]

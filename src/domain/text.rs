@@ -31,6 +31,13 @@ pub fn description(text: String) -> Result<String> {
     Ok(text)
 }
 
+/// Checks a text of at most `most` characters that may have any but U+0000, which Postgres can't keep.
+pub fn free(field: &str, text: String, most: usize) -> Result<String> {
+    at_most(field, &text, most)?;
+    no_nul(field, &text)?;
+    Ok(text)
+}
+
 /// Checks the pairs given on create.
 pub fn metadata(pairs: Metadata) -> Result<Metadata> {
     for (key, value) in &pairs {

@@ -24,6 +24,12 @@ impl Timestamp {
         Self(self.0 + 1)
     }
 
+    /// The last instant before this one.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0 - 1)
+    }
+
     #[must_use]
     pub fn plus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_add_unsigned(seconds.saturating_mul(1_000_000)))

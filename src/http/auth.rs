@@ -9,12 +9,13 @@ use axum::http::{HeaderMap, header};
 
 use super::edge::Context;
 use super::{ApiError, Http};
-use crate::domain::access::{Caller, Grant, Required, Scope};
+use crate::domain::access::{Caller, Grant, Required};
 use crate::domain::id::WorkspaceId;
 use crate::domain::{Error, Result};
 
 const BETA: &str = "anthropic-beta";
-const BETAS: [&str; 2] = ["agent-memory-2026-07-22", "managed-agents-2026-04-01"];
+const MEMORY: &str = "agent-memory-2026-07-22";
+const AGENTS: &str = "managed-agents-2026-04-01";
 const VERSION: &str = "anthropic-version";
 const VERSIONS: [&str; 2] = ["2023-06-01", "2026-10-21"];
 const WORKSPACE: &str = "anthropic-workspace-id";
@@ -34,9 +35,7 @@ impl<S: Required> FromRequestParts<Arc<Http>> for Granted<S> {
         let _ = context.caller.set(caller.clone());
         if !http.settings.lenient_headers {
             check_version(&parts.headers)?;
-            if S::SCOPE != Scope::Admin {
-                check_beta(&parts.headers)?;
-            }
+            check_beta(&parts.headers, betas(parts.uri.path()))?;
         }
         check_workspace(&parts.headers, &caller)?;
         http.settings.rate.take(&caller.credential)?;
@@ -84,15 +83,25 @@ fn check_version(headers: &HeaderMap) -> Result<()> {
     Ok(())
 }
 
+/// The betas of which a request has to name one: those of the hosted service, which has no `/x`.
+fn betas(path: &str) -> &'static [&'static str] {
+    match path {
+        _ if path.starts_with("/x/") => &[],
+        _ if path.starts_with("/v1/memory_stores") => &[MEMORY, AGENTS],
+        _ => &[AGENTS],
+    }
+}
+
 /// Unknown values are ignored: clients add betas faster than servers ship.
-fn check_beta(headers: &HeaderMap) -> Result<()> {
+fn check_beta(headers: &HeaderMap, betas: &[&str]) -> Result<()> {
     let values = headers.get_all(BETA).iter().filter_map(|value| value.to_str().ok());
-    if values.flat_map(|value| value.split(',')).any(|beta| BETAS.contains(&beta.trim())) {
+    let named = values.flat_map(|value| value.split(',')).any(|beta| betas.contains(&beta.trim()));
+    if named || betas.is_empty() {
         return Ok(());
     }
     Err(Error::Invalid(format!(
         "the {BETA} header is required and must contain {}",
-        BETAS.join(" or ")
+        betas.join(" or ")
     )))
 }
 

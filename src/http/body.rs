@@ -26,17 +26,35 @@ impl<T: DeserializeOwned> FromRequest<Arc<Http>> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
-        check_headers(request.headers())?;
-        let declared = request.headers().get(header::CONTENT_LENGTH);
-        let declared = declared.and_then(|value| value.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: usize| length > http.settings.body_limit)
-            && request.headers().contains_key(header::EXPECT)
-        {
-            return Err(Error::TooLarge { limit: http.settings.body_limit }.into());
+        Ok(Self(parse(&receive(request, http).await?)?))
+    }
+}
+
+/// A request body that may be left out.
+pub struct MaybeJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<Http>> for MaybeJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let bytes = receive(request, http).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self(T::default()));
         }
-        let bytes = read(request.into_body(), declared, http).await?;
         Ok(Self(parse(&bytes)?))
     }
+}
+
+async fn receive(request: Request, http: &Http) -> Result<Vec<u8>> {
+    check_headers(request.headers())?;
+    let declared = request.headers().get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > http.settings.body_limit)
+        && request.headers().contains_key(header::EXPECT)
+    {
+        return Err(Error::TooLarge { limit: http.settings.body_limit });
+    }
+    read(request.into_body(), declared, http).await
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<()> {

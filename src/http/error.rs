@@ -13,6 +13,7 @@ use crate::domain::Error;
 use crate::domain::id::RequestId;
 use crate::domain::time::Timestamp;
 use crate::wire::error::{Detail, Details, Envelope};
+use crate::wire::work;
 
 /// The error of a handler.
 #[derive(Debug)]
@@ -42,9 +43,13 @@ fn row(error: &Error) -> (StatusCode, &'static str, Option<bool>) {
     const FINAL: Option<bool> = Some(false);
     match error {
         Error::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found_error", None),
-        Error::Invalid(_) | Error::BadBody { .. } | Error::StoreArchived(_) => {
-            (StatusCode::BAD_REQUEST, "invalid_request_error", None)
-        }
+        Error::Invalid(_)
+        | Error::BadBody { .. }
+        | Error::Coded { .. }
+        | Error::StoreArchived(_)
+        | Error::Archived { .. } => (StatusCode::BAD_REQUEST, "invalid_request_error", None),
+        Error::OutOfDate(_) => (StatusCode::CONFLICT, "invalid_request_error", FINAL),
+        Error::LeaseLost(_) => (StatusCode::PRECONDITION_FAILED, "invalid_request_error", FINAL),
         Error::PathTaken { .. } => (StatusCode::CONFLICT, "memory_path_conflict_error", FINAL),
         Error::PreconditionFailed => {
             (StatusCode::CONFLICT, "memory_precondition_failed_error", FINAL)
@@ -97,7 +102,13 @@ pub fn envelope(kind: &str, error: &Error, request: &RequestId) -> Vec<u8> {
         _ => (None, None),
     };
     let details = match error {
-        Error::BadBody { code, .. } => Some(Details { error_code: (*code).into() }),
+        Error::BadBody { code, .. } | Error::Coded { code, .. } => {
+            Some(Details { error_code: (*code).into(), current_state: None })
+        }
+        Error::LeaseLost(lost) => Some(Details {
+            error_code: "heartbeat_precondition_failed".into(),
+            current_state: Some(work::lease(lost)),
+        }),
         _ => None,
     };
     let envelope = Envelope {
@@ -119,6 +130,7 @@ mod tests {
     use super::*;
     use crate::domain::id::{MemoryId, StoreId};
     use crate::domain::path::MemoryPath;
+    use crate::domain::work::{LeaseLost, State};
 
     fn all() -> Vec<Error> {
         let path = |text: &str| MemoryPath::stored(text.into());
@@ -126,6 +138,15 @@ mod tests {
             Error::not_found(StoreId::WHAT, "memstore_1"),
             Error::invalid("name: Field required"),
             Error::BadBody { code: "unsupported_charset", message: "not UTF-8".into() },
+            Error::Coded { code: "environment_archived", message: "archived".into() },
+            Error::Archived { what: "session", id: "sesn_1".into() },
+            Error::OutOfDate("the agent is at version 2, not 1".into()),
+            Error::LeaseLost(Box::new(LeaseLost {
+                named: "NO_HEARTBEAT".into(),
+                state: State::Active,
+                ttl_seconds: 300,
+                last_heartbeat: Some(Timestamp::from_micros(0)),
+            })),
             Error::PathTaken { wanted: path("/a/b"), path: path("/a"), memory: MemoryId::new("1") },
             Error::PreconditionFailed,
             Error::StoreArchived(StoreId::new("1")),

@@ -14,7 +14,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
+use hyper::body::Frame;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -80,6 +82,7 @@ impl Listener {
             });
         }
         drop(self.socket);
+        http.app.ending().cancel();
         if tokio::time::timeout(FAREWELL, graceful.shutdown()).await.is_err() {
             tracing::warn!("some requests were cut off at shutdown");
         }
@@ -106,8 +109,15 @@ fn connection(
         let (phase, router) = (Arc::clone(&phase), router.clone());
         async move {
             let response = router.oneshot(request).await;
-            phase.set(IDLE);
-            response
+            Ok::<_, std::convert::Infallible>(match response {
+                Ok(response) if response.extensions().get::<Streaming>().is_some() => {
+                    response.map(|body| Body::new(Held { body, phase }))
+                }
+                Ok(response) => {
+                    phase.set(IDLE);
+                    response
+                }
+            })
         }
     });
     http1::Builder::new()
@@ -115,6 +125,34 @@ fn connection(
         .max_header_size(HEAD_BYTES)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(socket), service)
+}
+
+/// Marks an answer whose body goes on for as long as the client wants: it is being answered until then.
+#[derive(Clone)]
+pub struct Streaming;
+
+/// The body of such an answer.
+struct Held {
+    body: Body,
+    phase: Arc<Phase>,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.phase.set(IDLE);
+    }
 }
 
 /// No request is under way.

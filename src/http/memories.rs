@@ -9,7 +9,7 @@ use super::body::Json;
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
-use crate::domain::access::{ToRead, ToWrite};
+use crate::domain::access::{ToReadStore, ToWriteStore};
 use crate::domain::content::Sha256;
 use crate::domain::memory::{MemoryQuery, View};
 use crate::domain::path::PathPrefix;
@@ -20,7 +20,7 @@ use crate::wire::page::Page;
 
 pub async fn create(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToWrite>,
+    Granted(grant): Granted<ToWriteStore>,
     ids: Ids,
     params: Params,
     Json(body): Json<CreateMemory>,
@@ -33,7 +33,7 @@ pub async fn create(
 
 pub async fn list(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToRead>,
+    Granted(grant): Granted<ToReadStore>,
     ids: Ids,
     params: Params,
 ) -> Answer {
@@ -58,7 +58,7 @@ fn query(params: &Params) -> Result<MemoryQuery> {
 
 pub async fn retrieve(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToRead>,
+    Granted(grant): Granted<ToReadStore>,
     ids: Ids,
     params: Params,
 ) -> Answer {
@@ -69,7 +69,7 @@ pub async fn retrieve(
 
 pub async fn update(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToWrite>,
+    Granted(grant): Granted<ToWriteStore>,
     ids: Ids,
     params: Params,
     Json(body): Json<UpdateMemory>,
@@ -82,7 +82,7 @@ pub async fn update(
 
 pub async fn delete(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToWrite>,
+    Granted(grant): Granted<ToWriteStore>,
     ids: Ids,
     params: Params,
 ) -> Answer {

@@ -3,11 +3,14 @@
 //! The edge owns its errors: no rejection of a framework reaches a client, everything is the
 //! contract's envelope, written in one place (`edge`) so that header and body name one request.
 
+mod agents;
 mod api_keys;
 mod auth;
 mod body;
 mod edge;
+mod environments;
 mod error;
+mod events;
 mod hosts;
 mod listen;
 mod memories;
@@ -15,9 +18,13 @@ mod params;
 mod path;
 mod rate;
 pub mod routes;
+mod sessions;
 mod stores;
+mod stream;
 mod system;
+mod unserved;
 mod versions;
+mod work;
 mod workspaces;
 
 use std::sync::Arc;
@@ -88,7 +95,7 @@ pub fn router(http: Arc<Http>) -> Router {
 pub fn wrap(routes: Router<Arc<Http>>, http: Arc<Http>) -> Router {
     routes
         .fallback(|uri: axum::http::Uri| async move {
-            ApiError(Error::NoRoute(format!("no such route: {}", uri.path())))
+            ApiError(unserved::refusal(uri.path()))
         })
         .method_not_allowed_fallback(|method: axum::http::Method| async move {
             ApiError(Error::WrongMethod(format!("this route does not answer {method}")))

@@ -55,14 +55,21 @@ impl Params {
     }
 
     pub fn paging(&self) -> Result<Paging> {
+        self.paging_of(page::DEFAULT_LIMIT, page::MAX_LIMIT)
+    }
+
+    /// A page of `default` items, or of as many as asked for, up to `most`.
+    pub fn paging_of(&self, default: usize, most: usize) -> Result<Paging> {
         let limit = match self.get("limit")? {
-            Some(text) => Paging::check_limit(text.parse().map_err(|_| {
-                Error::Invalid(format!(
-                    "limit must be a whole number between 1 and {}; got {text:?}",
-                    page::MAX_LIMIT
-                ))
-            })?)?,
-            None => page::DEFAULT_LIMIT,
+            Some(text) => {
+                let limit = text.parse().map_err(|_| {
+                    Error::Invalid(format!(
+                        "limit must be a whole number between 1 and {most}; got {text:?}"
+                    ))
+                });
+                Paging::check_limit(limit?, most)?
+            }
+            None => default,
         };
         let token = self.get("page")?.filter(|token| !token.is_empty());
         Ok(Paging { limit, after: token.map(wire::page::cursor).transpose()? })
@@ -83,6 +90,55 @@ impl Params {
             from: self.time("created_at[gte]", Timestamp::parse_ceil)?,
             to: self.time("created_at[lte]", Timestamp::parse)?,
         })
+    }
+
+    /// The same, with exclusive bounds, too.
+    pub fn created_within(&self) -> Result<TimeRange> {
+        let given = self.created()?;
+        let after = self.time("created_at[gt]", Timestamp::parse)?.map(Timestamp::next);
+        let before = self.time("created_at[lt]", Timestamp::parse_ceil)?.map(Timestamp::previous);
+        Ok(TimeRange {
+            from: given.from.max(after),
+            to: match (given.to, before) {
+                (Some(to), Some(before)) => Some(to.min(before)),
+                (to, before) => to.or(before),
+            },
+        })
+    }
+
+    /// All values of a parameter that may be repeated, with or without `[]` behind its name.
+    pub fn all(&self, name: &str) -> Result<Vec<&str>> {
+        let is_of = |known: &str| known.strip_suffix("[]").unwrap_or(known) == name;
+        let values = self.0.iter().filter(|(known, _)| is_of(known));
+        let values: Vec<_> = values.map(|(_, value)| value.as_str()).collect();
+        if values.iter().any(|value| value.contains('\0')) {
+            return Err(Error::Invalid(format!("{name} must not contain U+0000")));
+        }
+        Ok(values)
+    }
+
+    /// Whether `order` asks for the newest first, or whether it does where it is not given.
+    pub fn newest_first(&self, default: bool) -> Result<bool> {
+        match self.get("order")? {
+            None => Ok(default),
+            Some("desc") => Ok(true),
+            Some("asc") => Ok(false),
+            Some(other) => {
+                Err(Error::Invalid(format!("order must be \"asc\" or \"desc\"; got {other:?}")))
+            }
+        }
+    }
+
+    /// A whole number of at least `least`.
+    pub fn number(&self, name: &str, least: i64) -> Result<Option<i64>> {
+        let read = |text: &str| {
+            text.parse().ok().filter(|number| *number >= least).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "{name} must be a whole number of at least {least}; got {text:?}"
+                ))
+            })
+        };
+        self.get(name)?.map(read).transpose()
     }
 
     fn time(&self, name: &str, read: fn(&str) -> Option<Timestamp>) -> Result<Option<Timestamp>> {

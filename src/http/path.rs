@@ -7,7 +7,9 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use super::{ApiError, Http};
-use crate::domain::id::{ApiKeyId, MemoryId, StoreId, VersionId, WorkspaceId};
+use crate::domain::id::{
+    AgentId, ApiKeyId, EnvironmentId, MemoryId, SessionId, StoreId, VersionId, WorkId, WorkspaceId,
+};
 use crate::domain::{Error, Result};
 
 /// The parameters of a route by name.
@@ -39,6 +41,22 @@ impl Ids {
 
     pub fn version(&self) -> Result<VersionId> {
         VersionId::parse(self.get("memory_version_id"))
+    }
+
+    pub fn agent(&self) -> Result<AgentId> {
+        AgentId::parse(self.get("agent_id"))
+    }
+
+    pub fn environment(&self) -> Result<EnvironmentId> {
+        EnvironmentId::parse(self.get("environment_id"))
+    }
+
+    pub fn session(&self) -> Result<SessionId> {
+        SessionId::parse(self.get("session_id"))
+    }
+
+    pub fn work(&self) -> Result<WorkId> {
+        WorkId::parse(self.get("work_id"))
     }
 
     pub fn workspace(&self) -> Result<WorkspaceId> {

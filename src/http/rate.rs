@@ -1,23 +1,23 @@
-//! A limit of requests per API key, off by default.
+//! A limit of requests per credential, off by default.
 
 use std::num::NonZeroU32;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use crate::domain::id::ApiKeyId;
+use crate::domain::access::Credential;
 use crate::domain::{Error, Result};
 
 /// So many requests a minute, which may come all at once.
-pub struct Rate(Option<(NonZeroU32, DefaultKeyedRateLimiter<ApiKeyId>)>);
+pub struct Rate(Option<(NonZeroU32, DefaultKeyedRateLimiter<Credential>)>);
 
 impl Rate {
     pub fn per_minute(limit: Option<NonZeroU32>) -> Self {
         Self(limit.map(|limit| (limit, RateLimiter::keyed(Quota::per_minute(limit)))))
     }
 
-    /// Counts one request of `key`, or refuses it.
-    pub fn take(&self, key: &ApiKeyId) -> Result<()> {
+    /// Counts one request of a credential, or refuses it.
+    pub fn take(&self, key: &Credential) -> Result<()> {
         let Some((limit, limiter)) = &self.0 else { return Ok(()) };
         limiter.check_key(key).map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
@@ -29,11 +29,13 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::ApiKeyId;
 
     #[test]
     fn each_key_has_its_own_limit() {
         let rate = Rate::per_minute(NonZeroU32::new(2));
-        let (one, other) = (ApiKeyId::new("1"), ApiKeyId::new("2"));
+        let key = |number| Credential::Key(ApiKeyId::new(number));
+        let (one, other) = (key("1"), key("2"));
 
         assert!(rate.take(&one).is_ok());
         assert!(rate.take(&one).is_ok());

@@ -9,7 +9,7 @@ use super::body::Json;
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
-use crate::domain::access::{ToRead, ToRedact, ToWrite};
+use crate::domain::access::{ToRead, ToReadStore, ToRedact, ToWrite};
 use crate::wire::Deleted;
 use crate::wire::page::Page;
 use crate::wire::store::{CreateStore, Store, UpdateStore};
@@ -37,7 +37,7 @@ pub async fn list(
 
 pub async fn retrieve(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToRead>,
+    Granted(grant): Granted<ToReadStore>,
     ids: Ids,
 ) -> Answer {
     let store = http.app.store(&grant, &ids.store()?).await?;

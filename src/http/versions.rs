@@ -8,7 +8,7 @@ use super::auth::Granted;
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
-use crate::domain::access::{ToRead, ToRedact};
+use crate::domain::access::{ToReadStore, ToRedact};
 use crate::domain::memory::View;
 use crate::domain::version::{Operation, VersionFilter};
 use crate::domain::{Error, Result};
@@ -17,7 +17,7 @@ use crate::wire::version::Version;
 
 pub async fn list(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToRead>,
+    Granted(grant): Granted<ToReadStore>,
     ids: Ids,
     params: Params,
 ) -> Answer {
@@ -47,7 +47,7 @@ fn filter(params: &Params) -> Result<VersionFilter> {
 
 pub async fn retrieve(
     State(http): State<Arc<Http>>,
-    Granted(grant): Granted<ToRead>,
+    Granted(grant): Granted<ToReadStore>,
     ids: Ids,
     params: Params,
 ) -> Answer {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use crate::domain::access::{Scope, Scopes};
+use crate::domain::id::EnvironmentId;
 use crate::domain::key::{self, NewKey, PrincipalKind};
 use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result, workspace};
@@ -44,6 +45,8 @@ pub struct ApiKey {
     /// The key's prefix and last four characters.
     pub hint: String,
     pub scopes: Vec<String>,
+    /// The environment whose work queue the key is for; null for an API key.
+    pub environment_id: Option<String>,
     /// What `created_by` says of what is written with the key.
     pub actor: Actor,
     /// The name of the user or service account that the key acts as.
@@ -65,6 +68,7 @@ impl From<key::ApiKey> for ApiKey {
             name: key.name,
             hint: key.hint,
             scopes: key.scopes.iter().map(|scope| scope.to_string()).collect(),
+            environment_id: key.environment.map(|id| id.to_string()),
             actor: Actor::from(&key.actor),
             actor_name: key.actor_name,
             created_at: key.created_at.to_string(),
@@ -85,6 +89,8 @@ pub struct CreateKey {
     pub expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,9 +123,12 @@ impl CreateKey {
                 ))
             })
         });
+        let environment = self.environment_id.as_deref().map(EnvironmentId::parse).transpose()?;
+        let none = if environment.is_some() { Scopes::of([]) } else { Scopes::default() };
         Ok(NewKey {
             name: self.name,
-            scopes: scopes.transpose()?.unwrap_or_default(),
+            environment,
+            scopes: scopes.transpose()?.unwrap_or(none),
             expires_at: expires_at.transpose()?,
             acts_as,
         })

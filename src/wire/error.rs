@@ -26,4 +26,6 @@ pub struct Detail {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Details {
     pub error_code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_state: Option<serde_json::Value>,
 }

@@ -5,14 +5,19 @@
 
 pub mod actor;
 pub mod admin;
+pub mod agent;
+pub mod environment;
 pub mod error;
+pub mod event;
 pub mod event_kinds;
 pub mod memory;
 pub mod page;
 pub mod schema;
+pub mod session;
 pub mod shape;
 pub mod store;
 pub mod version;
+pub mod work;
 
 use serde::{Deserialize, Serialize};
 

@@ -28,17 +28,40 @@ impl<T> Page<T> {
     }
 }
 
+/// A page of a list that is walked both ways.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TwoWayPage<T> {
+    #[serde(flatten)]
+    pub page: Page<T>,
+    /// Null on the first page.
+    pub prev_page: Option<String>,
+}
+
+impl<T> TwoWayPage<T> {
+    pub fn empty() -> Self {
+        Self { page: Page { data: Vec::new(), next_page: None }, prev_page: None }
+    }
+
+    pub fn new<U>(page: page::TwoWayPage<U>, item: impl FnMut(U) -> T) -> Self {
+        let prev_page = page.previous.as_ref().map(token);
+        let page = page::Page { items: page.items, next: page.next };
+        Self { page: Page::new(page, item), prev_page }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum TokenKey {
     Time(i64, String),
     Path(String),
+    Number(i64),
 }
 
 pub fn token(cursor: &Cursor) -> String {
     let key = match &cursor.key {
         Key::Path(path) => TokenKey::Path(path.clone()),
         Key::Time(at, id) => TokenKey::Time(at.micros(), id.clone()),
+        Key::Number(number) => TokenKey::Number(*number),
     };
     let text = serde_json::json!((VERSION, cursor.list.as_str(), &cursor.owner, key)).to_string();
     format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(text))
@@ -62,6 +85,7 @@ fn read(token: &str) -> Option<Cursor> {
     let key = match key {
         TokenKey::Path(path) => Key::Path(path),
         TokenKey::Time(at, id) => Key::Time(Timestamp::from_micros(at), id),
+        TokenKey::Number(number) => Key::Number(number),
     };
     (version == VERSION).then_some(Cursor { list, owner, key })
 }
@@ -75,6 +99,7 @@ mod tests {
         for cursor in [
             Cursor::path(&"memstore_1", "/notes/é/"),
             Cursor::time(List::Versions, &"memstore_1", Timestamp::from_micros(7), &"memver_1"),
+            Cursor::number(List::Resources, &"sesn_1", 3),
         ] {
             assert_eq!(super::cursor(&token(&cursor)).unwrap(), cursor);
         }

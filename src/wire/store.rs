@@ -1,12 +1,10 @@
 //! Stores (contract 2.1, 2.2).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::shape::{nullable, present};
+use super::shape::{Pairs, nullable, present};
 use crate::domain::store::{NewStore, StorePatch};
 use crate::domain::text;
 use crate::domain::{Error, Result, store};
@@ -101,41 +99,5 @@ impl UpdateStore {
             description: description.map(text::description).transpose()?,
             metadata,
         })
-    }
-}
-
-/// A map in which no key may come twice.
-#[derive(Debug)]
-struct Pairs<V>(BTreeMap<String, V>);
-
-impl<V> Default for Pairs<V> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor<V>(std::marker::PhantomData<V>);
-
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
-            type Value = Pairs<V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<V>, A::Error> {
-                let mut pairs = BTreeMap::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    let value = map.next_value()?;
-                    if pairs.insert(key.clone(), value).is_some() {
-                        return Err(A::Error::custom(format!("duplicate key `{key}`")));
-                    }
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(PairsVisitor(std::marker::PhantomData))
     }
 }

@@ -7,7 +7,7 @@ use memstored::domain::access::Scope;
 use memstored::http::routes;
 use serde_json::json;
 
-use crate::support::Server;
+use crate::support::{Server, Stage};
 use crate::support::server::{Setup, text};
 
 /// A path of the route with identifiers that name nothing.
@@ -18,6 +18,10 @@ fn concrete(path: &str) -> String {
         .replace("{memory_version_id}", &unknown("memver_"))
         .replace("{workspace_id}", &unknown("wrkspc_"))
         .replace("{api_key_id}", &unknown("apikey_"))
+        .replace("{agent_id}", &unknown("agent_"))
+        .replace("{environment_id}", &unknown("env_"))
+        .replace("{work_id}", &unknown("work_"))
+        .replace("{session_id}", &unknown("sesn_"))
 }
 
 #[tokio::test]
@@ -33,13 +37,42 @@ async fn every_route_takes_exactly_the_credentials_with_its_scope() {
         let call = async |key: &str| {
             server.call_as(key, route.method.as_str(), &path, None).await.status.as_u16()
         };
-        let open = route.scope.is_none();
+        let open = route.allowed.is_none();
         assert_eq!(call("stranger").await == 401, !open, "{} {path}: stranger", route.method);
         for (scope, key) in &keys {
             let status = call(key).await;
-            let fits = open || route.scope.is_some_and(|wanted| wanted.as_str() == scope);
+            let wanted = route.allowed.and_then(|allowed| allowed.key);
+            let fits = open || wanted.is_some_and(|wanted| wanted.as_str() == scope);
             assert_eq!(status != 403, fits, "{} {path}: {scope} got {status}", route.method);
             assert_ne!(status, 401, "{} {path}: {scope}", route.method);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_takes_session_tokens_and_environment_keys_only_where_it_says_so() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let (token, key) = (stage.token(&server).await, stage.environment_key(&server).await);
+    let own = |path: &str| {
+        let path = path.replace("{environment_id}", &stage.environment);
+        concrete(&path.replace("{session_id}", &stage.session))
+    };
+
+    for route in routes::table() {
+        let path = own(route.path);
+        // It goes on until the client leaves.
+        if route.path.ends_with("/stream") {
+            continue;
+        }
+        for (credential, fits) in [
+            (&token, route.allowed.is_none_or(|allowed| allowed.session_token)),
+            (&key, route.allowed.is_none_or(|allowed| allowed.environment_key)),
+        ] {
+            let answer = server.call_as(credential, route.method.as_str(), &path, None).await;
+            let status = answer.status.as_u16();
+            assert_eq!(status != 403, fits, "{} {path}: {status}", route.method);
+            assert_ne!(status, 401, "{} {path}", route.method);
         }
     }
 }
@@ -78,7 +111,8 @@ async fn under_dev_any_key_has_all_scopes() {
     for route in routes::table() {
         let path = concrete(route.path);
         let answer = server.call_as("anyone", route.method.as_str(), &path, None).await;
-        let foreign = route.path == "/x/v1/workspaces" && route.method == "POST";
+        let keyless = route.allowed.is_some_and(|allowed| allowed.key.is_none());
+        let foreign = keyless || route.path == "/x/v1/workspaces" && route.method == "POST";
         assert!(answer.status != 401, "{} {path}", route.method);
         assert!(answer.status != 403 || foreign, "{} {path}", route.method);
     }

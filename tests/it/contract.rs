@@ -21,13 +21,23 @@ fn every_route_is_documented_and_nothing_else_is() {
 }
 
 #[test]
-fn every_operation_names_the_scope_that_its_route_asks_for() {
+fn every_operation_names_the_credentials_and_the_scope_that_its_route_asks_for() {
     for route in routes::table() {
         let method = route.method.to_string().to_lowercase();
         let operation = &DOCUMENT["paths"][route.path][&method];
-        let scope = route.scope.map(|scope| scope.to_string());
+        let scope = route.allowed.and_then(|allowed| allowed.key).map(|scope| scope.to_string());
+        let kinds = route.allowed.map(|allowed| {
+            [
+                (allowed.key.is_some(), "api_key"),
+                (allowed.session_token, "session_token"),
+                (allowed.environment_key, "environment_key"),
+            ]
+        });
+        let kinds = kinds.into_iter().flatten().filter_map(|(may, kind)| may.then_some(kind));
 
+        let credentials = &operation["x-memstored-credentials"];
         assert_eq!(operation["x-memstored-scope"], json!(scope), "{method} {}", route.path);
+        assert_eq!(*credentials, json!(kinds.collect::<Vec<_>>()), "{method} {}", route.path);
     }
 }
 

@@ -36,6 +36,14 @@ impl Dialect {
         }
     }
 
+    /// The same, past rows that somebody else holds.
+    pub fn lock_free(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for no key update skip locked",
+        }
+    }
+
     /// Whether redacted bytes have to be erased from the file. Postgres leaves that to its
     /// operator.
     pub fn erases(self) -> bool {

@@ -15,9 +15,10 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
+use super::access::Credential;
 use super::actor::Actor;
 use super::content::{Content, Sha256};
-use super::id::{ApiKeyId, MemoryId, RequestId, StoreId, VersionId, WorkspaceId};
+use super::id::{MemoryId, RequestId, StoreId, VersionId, WorkspaceId};
 use super::journal::Attribution;
 use super::limits::Limits;
 use super::memory::Memory;
@@ -33,7 +34,7 @@ pub use overlay::{Needs, Overlay, Spot, Writes};
 pub struct Command {
     pub workspace: WorkspaceId,
     pub actor: Actor,
-    pub credential: ApiKeyId,
+    pub credential: Credential,
     pub request: RequestId,
     /// The clock's reading; what is written is this or the next instant of the store.
     pub at: Timestamp,

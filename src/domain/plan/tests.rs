@@ -115,7 +115,7 @@ fn command(at: usize, change: Change) -> Command {
     Command {
         workspace: WorkspaceId::new("1"),
         actor: Actor::ApiKey(key.clone()),
-        credential: key,
+        credential: Credential::Key(key),
         request: RequestId::new(&at.to_string()),
         at: Timestamp::from_micros(1000),
         change,

@@ -5,7 +5,9 @@ pub mod database;
 pub mod openapi;
 pub mod program;
 pub mod server;
+pub mod stage;
 
 pub use database::{Database, Direct};
 pub use program::Program;
 pub use server::{Answer, Server};
+pub use stage::Stage;

@@ -22,6 +22,8 @@ use super::{Database, database, openapi};
 pub const NOW: u64 = 1_795_341_600_000_000;
 pub const KEY: &str = "test-key";
 pub const BETA: &str = "agent-memory-2026-07-22";
+/// That of the session side.
+pub const AGENTS_BETA: &str = "managed-agents-2026-04-01";
 
 /// How a test wants its server.
 pub struct Setup {
@@ -181,7 +183,7 @@ pub fn request(key: &str, method: &str, path: &str) -> axum::http::request::Buil
         .method(method)
         .uri(path)
         .header("authorization", format!("Bearer {key}"))
-        .header("anthropic-beta", BETA)
+        .header("anthropic-beta", format!("{BETA},{AGENTS_BETA}"))
         .header("anthropic-version", "2026-10-21")
         .header("content-type", "application/json")
 }

@@ -1,0 +1,119 @@
+//! Events of a session as they come: server-sent events (contract 5.5).
+//!
+//! A stream begins behind the session's last event when it is opened, so whoever opens it and then lists
+//! misses nothing. It holds no connection to the database while it waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::IntoResponse;
+use futures_util::stream;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::auth::Granted;
+use super::listen::Streaming;
+use super::path::Ids;
+use super::{Answer, Http};
+use crate::app::Follower;
+use crate::domain::access::ToReadSession;
+use crate::domain::event::Event;
+use crate::domain::id::{EventId, SessionId, suffix_of_hash};
+use crate::domain::{Error, Result};
+use crate::wire::event::{answered, deleted};
+
+/// How long a stream is silent at most.
+const PING_EVERY: Duration = Duration::from_secs(15);
+const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+
+pub async fn stream(
+    State(http): State<Arc<Http>>,
+    Granted(grant): Granted<ToReadSession>,
+    ids: Ids,
+    headers: HeaderMap,
+) -> Answer {
+    let after = last_event_id(&headers)?;
+    let follower = http.app.follow(&grant, ids.session()?, after).await?;
+    let state = Following { http, follower, pinged: Instant::now(), over: false };
+    let frames = stream::unfold(state, |mut state| async move {
+        let frame = state.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frame)), state))
+    });
+    let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    let mut response = (kind, Body::from_stream(frames)).into_response();
+    response.extensions_mut().insert(Streaming);
+    Ok(response)
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| Error::invalid("Last-Event-ID is no event's ID"))?;
+    Ok(Some(text))
+}
+
+struct Following {
+    http: Arc<Http>,
+    follower: Follower,
+    /// When something was last sent.
+    pinged: Instant,
+    over: bool,
+}
+
+impl Following {
+    /// The next frames; `None` where the stream is over.
+    async fn next(&mut self) -> Option<String> {
+        while !self.over {
+            let ending = self.http.app.ending().clone();
+            let next = tokio::select! {
+                () = ending.cancelled() => return None,
+                () = tokio::time::sleep_until(self.pinged + PING_EVERY) => Ok(Vec::new()),
+                next = self.http.app.next_events(&mut self.follower) => next,
+            };
+            match next {
+                Ok(events) if !events.is_empty() => {
+                    self.pinged = Instant::now();
+                    return Some(events.iter().map(frame).collect());
+                }
+                Ok(_) if self.pinged.elapsed() >= PING_EVERY => {
+                    self.pinged = Instant::now();
+                    return Some(PING.into());
+                }
+                Ok(_) => {}
+                Err(error) => return self.end(&error),
+            }
+        }
+        None
+    }
+
+    /// A deleted session says so; on any other error clients come again.
+    fn end(&mut self, error: &Error) -> Option<String> {
+        self.over = true;
+        if matches!(error, Error::NotFound { .. }) {
+            let id = deletion(&self.follower.session);
+            let event = deleted(id.as_str(), self.http.app.now());
+            return Some(framed(id.as_str(), crate::domain::session::DELETED, &event.to_string()));
+        }
+        tracing::warn!(%error, "a stream of events was cut off");
+        None
+    }
+}
+
+/// The ID of the event that tells of a deletion: the same in every stream and instance.
+fn deletion(session: &SessionId) -> EventId {
+    let hash = Sha256::new().chain_update("deleted ").chain_update(session.as_str()).finalize();
+    EventId::new(&suffix_of_hash(&hash.into()))
+}
+
+fn frame(event: &Event) -> String {
+    framed(event.id.as_str(), &event.kind, &answered(event).to_string())
+}
+
+/// JSON is written on one line.
+fn framed(id: &str, kind: &str, data: &str) -> String {
+    format!("id: {id}\nevent: {kind}\ndata: {data}\n\n")
+}
