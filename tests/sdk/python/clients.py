@@ -54,22 +54,28 @@ class Blocking:
 
 
 class Resources:
-    """The three resources of the memory store API."""
+    """The resources of the SDK that this server has."""
 
-    def __init__(self, stores: Any, memories: Any, versions: Any) -> None:
-        self.stores = stores
-        self.memories = memories
-        self.versions = versions
+    def __init__(self, sdk: Sdk, face: Callable[[Any], Any]) -> None:
+        beta = sdk.beta
+        self.stores = face(beta.memory_stores)
+        self.memories = face(beta.memory_stores.memories)
+        self.versions = face(beta.memory_stores.memory_versions)
+        self.agents = face(beta.agents)
+        self.agent_versions = face(beta.agents.versions)
+        self.environments = face(beta.environments)
+        self.work = face(beta.environments.work)
+        self.sessions = face(beta.sessions)
+        self.attached = face(beta.sessions.resources)
+        self.events = face(beta.sessions.events)
 
 
 class Api(Resources):
     """One client of the SDK: its resources, the same with raw responses, and its wire."""
 
     def __init__(self, sdk: Sdk, wire: Wire, face: Callable[[Any], Any]) -> None:
-        stores = sdk.beta.memory_stores
-        plain = (stores, stores.memories, stores.memory_versions)
-        super().__init__(*(face(resource) for resource in plain))
-        self.raw = Resources(*(face(resource.with_raw_response) for resource in plain))
+        super().__init__(sdk, face)
+        self.raw = Resources(sdk, lambda resource: face(resource.with_raw_response))
         self.sdk = sdk
         self.http = face(sdk)
         self.wire = wire

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import anthropic
@@ -12,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import clients
 from clients import Api
+from stage import Crew, Stage
 from wire import httpx
 
 CLASSES = {
@@ -38,6 +40,19 @@ def refused(
     assert refusal.body["request_id"] == refusal.response.headers["request-id"]
     assert refusal.body["request_id"].startswith("req_")
     assert refusal.response.headers["content-type"] == "application/json"
+    return refusal
+
+
+def refused_with(
+    status: int, error_type: str, call: Callable[..., object], *args: object, **kwargs: object
+) -> anthropic.APIStatusError:
+    """The refusal with a status that its type does not tell, its envelope checked."""
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        call(*args, **kwargs)
+    refusal = caught.value
+    assert refusal.status_code == status, refusal.message
+    assert list(refusal.body) == ["type", "error", "request_id"]
+    assert refusal.body["error"]["type"] == error_type
     return refusal
 
 
@@ -129,3 +144,21 @@ def administer(server_url: str, admin_key: str):
 def issue_key(administer: Callable[..., dict]):
     """Makes a key in the workspace of the administrator."""
     return lambda **fields: administer("api_keys", name=f"key-{uuid4().hex}", **fields)
+
+
+@pytest.fixture
+def stage(api: Api) -> Stage:
+    return Stage.build(api)
+
+
+@pytest.fixture
+def crew(stage: Stage, connect: Callable[..., Api], portal: BlockingPortal, tmp_path: Path) -> Crew:
+    """The official worker of the stage's environment. It ends soon after a session's turn has ended."""
+    hands = connect(stage.key, kind="async")
+    worker = hands.sdk.beta.environments.work.worker(
+        environment_id=stage.environment,
+        environment_key=stage.key,
+        workdir=tmp_path,
+        max_idle=0.1,
+    )
+    return Crew(stage, connect(stage.key, kind="sync"), worker, portal)

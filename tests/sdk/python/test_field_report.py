@@ -1,52 +1,105 @@
-"""A good note is overwritten by a short one; the history shows it, and a restore mends it."""
+"""The field report, replayed: three sessions with the official worker, one destroyed note, one recovery."""
 
 from __future__ import annotations
 
+import pytest
+
+from stage import Model, attach, says, unique
 from support import refused
 
-NOTES = ("keywords: crdt, sequence, rga\n" * 243)[:7_285]
-OVERWRITTEN = ("a new paragraph, alone\n" * 66)[:1_509]
+KEYWORDS = "Keywords: crdt, sequence, rga, merge, tombstone, convergence.\n"
+NOTES = ("# CRDTs\n\n" + KEYWORDS + "\nReplicas that merge by a join converge.\n" * 200)[:7_285]
+OVERWRITTEN = ("# CRDTs\n\n" + "A delta-state type sends only what an operation added.\n" * 30)[:1_509]
+PARAGRAPH = "Add a paragraph on delta-state types."
 
 
-def test_an_overwritten_note_is_found_in_the_history_and_restored(connect, api):
-    operator = connect(api.sdk.api_key)
+@pytest.fixture
+def kind() -> str:
+    return "sync"
+
+
+def test_the_field_report_from_start_to_end(api, stage, crew):
     store = api.stores.create(
-        name="Research notes", description="What the agent learnt about CRDTs"
+        name=unique("Research notes"),
+        description="What the research agent has learned. Search here before answering.",
     ).id
-    within = {"memory_store_id": store}
-    written = api.memories.create(store, path="/crdts.md", content=NOTES)
-    (note,) = api.memories.list(store, view="full")
-    assert note.content == NOTES
-    assert len(list(api.versions.list(store))) == 1
-    api.memories.update(written.id, content=OVERWRITTEN, **within)
+    sessions = []
 
-    history = list(operator.versions.list(store, memory_id=written.id))
-    bad, good = history
-    assert [(v.operation, v.content_size_bytes) for v in history] == [
-        ("modified", 1_509),
-        ("created", 7_285),
+    def session(message: str) -> tuple[Model, str]:
+        made = stage.session(attach(store))
+        sessions.append(made.id)
+        api.events.send(made.id, events=[says(message)])
+        return Model(api, made.id), made.resources[0].mount_path
+
+    def sizes() -> list[int]:
+        return [version.content_size_bytes for version in api.versions.list(store)]
+
+    # Session 1 looks for notes, finds none, and writes them.
+    model, mount = session("What is a CRDT?")
+    with crew.at_work():
+        searched = model.call("bash", command=f"rg -i 'crdt|sequence|rga' {mount} -l")
+        written = model.call("write", file_path=f"{mount}/crdts.md", content=NOTES)
+        model.say("A CRDT is a type whose replicas converge. I have taken notes.")
+        model.end_turn()
+    assert searched.is_error and "crdts.md" not in searched.text
+    assert not written.is_error
+    assert sizes() == [7_285]
+
+    # Session 2 finds them, answers from them, and leaves no version.
+    model, mount = session("How does an RGA merge?")
+    with crew.at_work():
+        searched = model.call("bash", command=f"rg -i 'crdt|sequence|rga' {mount} -l")
+        read = model.call("read", file_path=f"{mount}/crdts.md")
+        model.say("By a join.")
+        model.end_turn()
+    assert f"{mount}/crdts.md" in searched.text
+    assert KEYWORDS.strip() in read.text
+    assert sizes() == [7_285]
+
+    # Session 3 quotes one backslash too many, takes the error for an empty store, and overwrites.
+    model, mount = session(PARAGRAPH)
+    with crew.at_work():
+        searched = model.call("bash", command=f"rg -i 'crdt\\|sequence\\|rga' {mount} -l")
+        written = model.call("write", file_path=f"{mount}/crdts.md", content=OVERWRITTEN)
+        model.say("Done: the notes have the paragraph.")
+        model.end_turn()
+    assert searched.is_error and "crdts.md" not in searched.text
+    assert not written.is_error
+
+    # The history shows it.
+    bad, good = api.versions.list(store)
+    assert [(v.operation, v.path, v.content_size_bytes) for v in (bad, good)] == [
+        ("modified", "/crdts.md", 1_509),
+        ("created", "/crdts.md", 7_285),
     ]
-    old = operator.versions.retrieve(good.id, **within)
-    restored = operator.memories.update(
-        written.id,
+    assert [v.created_by.session_id for v in (bad, good)] == [sessions[2], sessions[0]]
+    assert list(api.versions.list(store, session_id=sessions[1])) == []
+
+    # An operator writes the first content back.
+    old = api.versions.retrieve(good.id, memory_store_id=store)
+    assert old.content == NOTES
+    restored = api.memories.update(
+        good.memory_id,
+        memory_store_id=store,
         content=old.content,
         precondition={"type": "content_sha256", "content_sha256": bad.content_sha256},
-        **within,
     )
+    third, second, first = api.versions.list(store, view="full")
+    assert third.id == restored.memory_version_id
+    assert third.content_sha256 == first.content_sha256 == good.content_sha256
+    assert [v.content_size_bytes for v in (third, second, first)] == [7_285, 1_509, 7_285]
+    assert [v.created_by.type for v in (third, second, first)] == [
+        "api_actor",
+        "session_actor",
+        "session_actor",
+    ]
+    assert second.content == OVERWRITTEN
 
-    versions = list(operator.versions.list(store, view="full"))
-    assert [v.content_size_bytes for v in versions] == [7_285, 1_509, 7_285]
-    assert restored.content_sha256 == written.content_sha256
-    assert versions[0].content_sha256 == versions[2].content_sha256
-    assert versions[0].id == restored.memory_version_id
-    assert versions[1].content == OVERWRITTEN
-    assert all(v.created_by.type == "api_actor" for v in versions)
-    assert operator.memories.retrieve(written.id, **within).content == NOTES
-
-    redacted = operator.versions.redact(bad.id, **within)
-    assert redacted.content is None
-    assert redacted.created_by == bad.created_by
-    assert [v.content_size_bytes for v in operator.versions.list(store)] == [7_285, None, 7_285]
+    # What was overwritten with can be erased; who did it stays known.
+    redacted = api.versions.redact(second.id, memory_store_id=store)
+    assert (redacted.content, redacted.path) == (None, None)
+    assert redacted.created_by.session_id == sessions[2]
+    assert sizes() == [7_285, None, 7_285]
 
 
 def test_a_precondition_would_have_stopped_the_overwrite(api, store):
