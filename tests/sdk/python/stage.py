@@ -126,8 +126,10 @@ class Model:
 class Crew:
     """The official worker, unmodified, as its users run it."""
 
-    def __init__(self, stage: Stage, backstage: Api, worker: Any, portal: BlockingPortal) -> None:
-        self._stage = stage
+    def __init__(
+        self, environment: str, backstage: Api, worker: Any, portal: BlockingPortal
+    ) -> None:
+        self._environment = environment
         self._backstage = backstage
         self._worker = worker
         self._portal = portal
@@ -150,4 +152,4 @@ class Crew:
             time.sleep(0.02)
 
     def items(self) -> list:
-        return list(self._backstage.work.list(self._stage.environment))
+        return list(self._backstage.work.list(self._environment))

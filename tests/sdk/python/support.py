@@ -152,13 +152,18 @@ def stage(api: Api) -> Stage:
 
 
 @pytest.fixture
-def crew(stage: Stage, connect: Callable[..., Api], portal: BlockingPortal, tmp_path: Path) -> Crew:
-    """The official worker of the stage's environment. It ends soon after a session's turn has ended."""
-    hands = connect(stage.key, kind="async")
-    worker = hands.sdk.beta.environments.work.worker(
-        environment_id=stage.environment,
-        environment_key=stage.key,
-        workdir=tmp_path,
-        max_idle=0.1,
-    )
-    return Crew(stage, connect(stage.key, kind="sync"), worker, portal)
+def hire(connect: Callable[..., Api], portal: BlockingPortal, tmp_path: Path):
+    """Hires the official worker, which ends soon after a session's turn has ended."""
+
+    def make(environment: str, key: str) -> Crew:
+        worker = connect(key, kind="async").sdk.beta.environments.work.worker(
+            environment_id=environment, environment_key=key, workdir=tmp_path, max_idle=0.1
+        )
+        return Crew(environment, connect(key, kind="sync"), worker, portal)
+
+    return make
+
+
+@pytest.fixture
+def crew(stage: Stage, hire: Callable[..., Crew]) -> Crew:
+    return hire(stage.environment, stage.key)
