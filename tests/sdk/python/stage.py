@@ -140,14 +140,13 @@ class Crew:
         task: Future = self._portal.start_task_soon(self._worker.run)
         try:
             yield
-            self._wait_until_all_is_stopped(task)
+            self.wait_until_all_is_stopped()
         finally:
             task.cancel()
 
-    def _wait_until_all_is_stopped(self, task: Future) -> None:
+    def wait_until_all_is_stopped(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while {work.state for work in self.items()} != {"stopped"}:
-            assert not task.done(), "the worker has ended"
             assert time.monotonic() < deadline, "the worker has not finished"
             time.sleep(0.02)
 

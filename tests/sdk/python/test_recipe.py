@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ def kind() -> str:
 @pytest.fixture
 def run(api, server_url, monkeypatch):
     """Runs blocks of the page one after the other, as one program of a user with an own workspace."""
+    for name in ("research-notes", "house-style", "house-rules", "notes-on-ana", "notes-on-ben"):
+        # What a run that was killed has left: the page's names are not unique.
+        shutil.rmtree(Path("/mnt/memory") / name, ignore_errors=True)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server_url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", api.sdk.api_key)
     names: dict = {}
@@ -59,7 +63,7 @@ def worker(environment: str, key: str, workdir: Path):
         process.wait()
 
 
-def test_the_worked_example_runs_as_it_is_printed(api, run, server_url, tmp_path, capfd):
+def test_the_worked_example_runs_as_it_is_printed(api, run, hire, server_url, tmp_path, capfd):
     environment = run("setup.py")["environment"].id
     made = subprocess.run(
         [
@@ -71,9 +75,11 @@ def test_the_worked_example_runs_as_it_is_printed(api, run, server_url, tmp_path
         capture_output=True,
     )
 
-    with worker(environment, json.loads(made.stdout)["key"], tmp_path):
+    key = json.loads(made.stdout)["key"]
+    with worker(environment, key, tmp_path):
         run("model.py")
         names = run("history.py")
+        hire(environment, key).wait_until_all_is_stopped()
 
     said = capfd.readouterr().out
     assert "/mnt/memory/house-style read_only" in said
