@@ -28,7 +28,9 @@ class SessionWorld:
     credentials: dict[str, str]
 
     @classmethod
-    def build(cls, api: Api, connect: Callable[..., Api], acknowledged: bool = True) -> SessionWorld:
+    def build(
+        cls, api: Api, connect: Callable[..., Api], acknowledged: bool = True
+    ) -> SessionWorld:
         stage = Stage.build(api)
         store = api.stores.create(name="notes").id
         session = stage.session(attach(store)).id

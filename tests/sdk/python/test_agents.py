@@ -187,7 +187,9 @@ def test_a_bad_agent_is_refused(api, agent, fields: dict):
 )
 def test_too_much_metadata_has_a_code_of_its_own(api, agent, metadata: dict):
     refusals = [
-        refused("invalid_request_error", api.agents.create, name="A", model=MODEL, metadata=metadata),
+        refused(
+            "invalid_request_error", api.agents.create, name="A", model=MODEL, metadata=metadata
+        ),
         refused("invalid_request_error", api.agents.update, agent.id, metadata=metadata),
     ]
 

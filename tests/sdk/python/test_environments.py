@@ -39,14 +39,20 @@ def test_an_update_leaves_what_it_does_not_name(api):
         description="x",
         config={
             "type": "cloud",
-            "networking": {"type": "limited", "allowed_hosts": ["a.test"], "allow_package_managers": True},
+            "networking": {
+                "type": "limited",
+                "allowed_hosts": ["a.test"],
+                "allow_package_managers": True,
+            },
             "packages": {"pip": ["httpx==1.0"]},
         },
         metadata={"a": "1", "b": "2"},
     )
 
     api.environments.update(
-        made.id, config={"type": "cloud", "packages": {"npm": ["left-pad"]}}, metadata={"a": None, "b": ""}
+        made.id,
+        config={"type": "cloud", "packages": {"npm": ["left-pad"]}},
+        metadata={"a": None, "b": ""},
     )
     changed = api.environments.update(made.id, description=None, name=None)
 

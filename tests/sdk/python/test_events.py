@@ -82,7 +82,10 @@ def frames(lines: Iterator[str]) -> Iterator[dict]:
 
 
 def test_what_is_sent_comes_back_stored_and_listed(api, session):
-    message = {"type": "user.message", "content": [*texts("look"), IMAGE, PAGE, {"type": "redacted"}]}
+    message = {
+        "type": "user.message",
+        "content": [*texts("look"), IMAGE, PAGE, {"type": "redacted"}],
+    }
 
     sent = api.raw.events.send(session, events=[message, OUTCOME]).json()["data"]
 
@@ -255,7 +258,11 @@ EMITTED = [
     {**tool_use(), "evaluated_permission": "allow", "evaluation": {"type": "always_allow"}},
     {"type": "agent.custom_tool_use", "name": "lookup", "input": {}},
     {"type": "agent.mcp_tool_use", "mcp_server_name": "docs", "name": "find", "input": {}},
-    {"type": "agent.thread_message_received", "from_session_thread_id": "sthr_1", "content": texts("x")},
+    {
+        "type": "agent.thread_message_received",
+        "from_session_thread_id": "sthr_1",
+        "content": texts("x"),
+    },
     {"type": "agent.thread_message_sent", "to_session_thread_id": "sthr_1", "content": texts("x")},
     {"type": "agent.thread_context_compacted"},
     {
@@ -447,7 +454,10 @@ def test_each_frame_has_an_id_an_event_and_one_line_of_data(api, server_url, ses
 def test_an_unknown_last_event_is_refused(api, session):
     for bad in (UNKNOWN, "nonsense"):
         refused(
-            "invalid_request_error", api.events.stream, session, extra_headers={"last-event-id": bad}
+            "invalid_request_error",
+            api.events.stream,
+            session,
+            extra_headers={"last-event-id": bad},
         )
 
 

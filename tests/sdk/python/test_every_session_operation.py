@@ -20,7 +20,13 @@ NAMES_SOMETHING = [
     o
     for o in SESSION_OPERATIONS
     if o.name
-    not in ("create_agent", "list_agents", "create_environment", "list_environments", "list_sessions")
+    not in (
+        "create_agent",
+        "list_agents",
+        "create_environment",
+        "list_environments",
+        "list_sessions",
+    )
 ]
 
 every_operation = pytest.mark.parametrize("operation", SESSION_OPERATIONS, ids=lambda o: o.name)
@@ -104,7 +110,9 @@ def test_it_sends_every_key_that_the_sdk_knows(connect, world, operation: Sessio
         known = {f.alias or name: name for name, f in type(value).model_fields.items()}
         absent = [f"{path}.{n}" for n in known.values() if n not in value.model_fields_set]
         return absent + [
-            m for name in value.model_fields_set for m in missing(getattr(value, name), f"{path}.{name}")
+            m
+            for name in value.model_fields_set
+            for m in missing(getattr(value, name), f"{path}.{name}")
         ]
 
     if operation.answer != "null":

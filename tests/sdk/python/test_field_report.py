@@ -1,4 +1,4 @@
-"""The field report, replayed: three sessions with the official worker, one destroyed note, one recovery."""
+"""The field report, replayed: three sessions of the official worker, one note lost and restored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from support import refused
 
 KEYWORDS = "Keywords: crdt, sequence, rga, merge, tombstone, convergence.\n"
 NOTES = ("# CRDTs\n\n" + KEYWORDS + "\nReplicas that merge by a join converge.\n" * 200)[:7_285]
-OVERWRITTEN = ("# CRDTs\n\n" + "A delta-state type sends only what an operation added.\n" * 30)[:1_509]
+OVERWRITTEN = ("# CRDTs\n\n" + "A delta-state type sends only what an operation added.\n" * 30)[
+    :1_509
+]
 PARAGRAPH = "Add a paragraph on delta-state types."
 
 

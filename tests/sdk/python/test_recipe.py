@@ -33,7 +33,7 @@ def kind() -> str:
 
 @pytest.fixture
 def run(api, server_url, monkeypatch):
-    """Runs blocks of the page one after the other, as one program of a user with an own workspace."""
+    """Runs blocks of the page one after the other, as one program in a workspace of its own."""
     for name in ("research-notes", "house-style", "house-rules", "notes-on-ana", "notes-on-ben"):
         # What a run that was killed has left: the page's names are not unique.
         shutil.rmtree(Path("/mnt/memory") / name, ignore_errors=True)
@@ -108,7 +108,9 @@ def test_the_recipe_keeps_users_apart_and_the_house_rules_as_they_are(api, run, 
     def play_ben() -> None:
         model = Model(api, ben.id)
         assert model.call("bash", command=f"cat {notes_at}/taste.md").is_error
-        assert "no matches" in model.call("grep", pattern="tea", path=ben.resources[1].mount_path).text
+        assert (
+            "no matches" in model.call("grep", pattern="tea", path=ben.resources[1].mount_path).text
+        )
         model.end_turn()
 
     with crew.at_work():

@@ -287,7 +287,11 @@ def test_an_update_is_told_by_an_event_that_names_what_changed(api, session):
     api.sessions.update(session.id, title="another")
     changed = api.sessions.update(session.id, agent={"tools": []})
 
-    assert (changed.title, changed.metadata, changed.agent.tools) == ("another", {"user": "ana"}, [])
+    assert (changed.title, changed.metadata, changed.agent.tools) == (
+        "another",
+        {"user": "ana"},
+        [],
+    )
     events = api.raw.events.list(session.id).json()["data"]
     keys = [set(event) - {"id", "type", "processed_at"} for event in events]
     assert {event["type"] for event in events} == {"session.updated"}

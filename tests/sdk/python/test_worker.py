@@ -127,7 +127,11 @@ def test_a_tool_that_asks_is_held_until_it_is_allowed(api, stage, crew):
         (use,) = model.emit(asked)
         model.emit(idle("requires_action", event_ids=[use["id"]]))
         with api.events.stream(session.id) as stream:
-            verdict = {"type": "user.tool_confirmation", "tool_use_id": use["id"], "result": "allow"}
+            verdict = {
+                "type": "user.tool_confirmation",
+                "tool_use_id": use["id"],
+                "result": "allow",
+            }
             api.events.send(session.id, events=[verdict])
             result = next(event for event in stream if event.type == "user.tool_result")
         model.end_turn()

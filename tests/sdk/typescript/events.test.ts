@@ -1,4 +1,4 @@
-import type { BetaManagedAgentsStreamSessionEvents } from "@anthropic-ai/sdk/resources/beta/sessions";
+import type { BetaManagedAgentsStreamSessionEvents as Arrival } from "@anthropic-ai/sdk/resources/beta/sessions";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -13,8 +13,8 @@ async function onStage() {
   return { ...stage, id: session, events, model: modelOf(stage, session) };
 }
 
-async function take(stream: AsyncIterable<BetaManagedAgentsStreamSessionEvents>, count: number) {
-  const taken: BetaManagedAgentsStreamSessionEvents[] = [];
+async function take(stream: AsyncIterable<Arrival>, count: number) {
+  const taken: Arrival[] = [];
   for await (const event of stream) {
     taken.push(event);
     if (taken.length === count) break;
