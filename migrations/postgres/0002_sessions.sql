@@ -71,7 +71,7 @@ create table sessions (
   outcomes text not null,
   usage text,
   status text not null check (status in ('rescheduling', 'running', 'idle', 'terminated')),
-  awaiting text not null,
+  unanswered text not null,
   active_micros bigint not null,
   running_since bigint,
   created_at bigint not null,

@@ -14,11 +14,7 @@ use crate::domain::token::{self, NewToken};
 use crate::domain::{Result, attachment};
 
 impl App {
-    pub async fn create_session(
-        &self,
-        grant: &Grant<ToWrite>,
-        new: NewSession,
-    ) -> Result<Session> {
+    pub async fn create_session(&self, grant: &Grant<ToWrite>, new: NewSession) -> Result<Session> {
         attachment::check(&new.stores)?;
         self.enroll(grant).await?;
         let row = NewSessionRow {
@@ -33,11 +29,7 @@ impl App {
         self.db.create_session(row).await
     }
 
-    pub async fn session(
-        &self,
-        grant: &Grant<ToReadSession>,
-        id: &SessionId,
-    ) -> Result<Session> {
+    pub async fn session(&self, grant: &Grant<ToReadSession>, id: &SessionId) -> Result<Session> {
         self.db.session(grant.session(id)?, id).await
     }
 

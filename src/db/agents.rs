@@ -151,8 +151,7 @@ impl Transaction for Update {
     async fn apply(&self, connection: &mut Connection) -> Result<Agent, Failure> {
         let agent = require_locked(connection, &self.workspace, &self.id).await?;
         let Some(mut next) = agent.updated(self.patch.clone())? else { return Ok(agent) };
-        next.updated_at =
-            enter(connection, &next, Kind::AgentUpdated, &self.by, self.at).await?;
+        next.updated_at = enter(connection, &next, Kind::AgentUpdated, &self.by, self.at).await?;
         let sql = Sql::new("update agents set version = $1, updated_at = $2 where id = $3");
         let sql = sql.bind(next.version).bind(next.updated_at.micros()).bind(next.id.as_str());
         connection.execute(sql).await?;
@@ -191,7 +190,8 @@ async fn enter(
     at: Timestamp,
 ) -> sqlx::Result<Timestamp> {
     let workspace = agent.workspace.as_str();
-    ledger::enter(connection, Entering { workspace, kind, subject: agent.id.as_str(), by, at }).await
+    ledger::enter(connection, Entering { workspace, kind, subject: agent.id.as_str(), by, at })
+        .await
 }
 
 /// The newest version, which nobody else changes meanwhile.
@@ -222,9 +222,7 @@ pub async fn find(
 
 pub fn unknown(id: &AgentId, version: Option<i64>) -> Error {
     match version {
-        Some(version) => {
-            Error::not_found(AgentId::WHAT, &format!("{id}, version {version}"))
-        }
+        Some(version) => Error::not_found(AgentId::WHAT, &format!("{id}, version {version}")),
         None => Error::not_found(AgentId::WHAT, id),
     }
 }

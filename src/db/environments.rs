@@ -184,7 +184,8 @@ impl Change {
         mut found: Environment,
     ) -> Result<Environment, Failure> {
         let at = self.enter(connection, Kind::EnvironmentArchived).await?;
-        let sql = Sql::new("update environments set archived_at = $1, updated_at = $1 where id = $2");
+        let sql =
+            Sql::new("update environments set archived_at = $1, updated_at = $1 where id = $2");
         connection.execute(sql.bind(at.micros()).bind(self.id.as_str())).await?;
         found.archived_at = Some(at);
         found.updated_at = at;

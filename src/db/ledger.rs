@@ -18,10 +18,7 @@ pub struct Entering<'a> {
 }
 
 /// Takes the next number and time of the workspace's ledger, and enters the change.
-pub async fn enter(
-    connection: &mut Connection,
-    entering: Entering<'_>,
-) -> sqlx::Result<Timestamp> {
+pub async fn enter(connection: &mut Connection, entering: Entering<'_>) -> sqlx::Result<Timestamp> {
     let Entering { workspace, kind, subject, by, at } = entering;
     let mut read =
         Sql::new("select last_seq, last_at from workspaces where id = $1").bind(workspace);

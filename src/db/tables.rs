@@ -210,7 +210,7 @@ pub const TABLES: &[Table] = &[
             ("outcomes", Text),
             ("usage", Text),
             ("status", Text),
-            ("awaiting", Text),
+            ("unanswered", Text),
             ("active_micros", Integer),
             ("running_since", Integer),
             ("created_at", Integer),

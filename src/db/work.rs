@@ -288,10 +288,7 @@ pub async fn stop_unheld(
 }
 
 /// Items of a session that are not stopped; nobody else changes them meanwhile.
-async fn of_session(
-    connection: &mut Connection,
-    session: &SessionId,
-) -> sqlx::Result<Vec<Work>> {
+async fn of_session(connection: &mut Connection, session: &SessionId) -> sqlx::Result<Vec<Work>> {
     let mut sql = Sql::new(COLUMNS);
     sql.push("session_id = ").push_bind(session.as_str());
     sql.push(" and state <> 'stopped' order by created_at, id").push(connection.dialect().lock());

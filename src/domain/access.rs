@@ -230,10 +230,9 @@ impl<S: Required> Grant<S> {
             return Ok(Self { caller, request, scope: PhantomData });
         }
         Err(Error::Forbidden(match (&caller.reach, key) {
-            (Reach::Workspace, Some(scope)) => format!(
-                "this credential lacks the scope \"{scope}\"; it has \"{}\"",
-                caller.scopes
-            ),
+            (Reach::Workspace, Some(scope)) => {
+                format!("this credential lacks the scope \"{scope}\"; it has \"{}\"", caller.scopes)
+            }
             (Reach::Workspace, None) => {
                 "an API key is not accepted here: use the environment key".into()
             }
@@ -303,9 +302,9 @@ impl<S: OnQueue> Grant<S> {
     /// The workspace of an environment whose queue the caller may reach.
     pub fn environment(&self, id: &EnvironmentId) -> Result<&WorkspaceId> {
         match &self.caller.reach {
-            Reach::Environment(own) if own != id => Err(Error::Forbidden(format!(
-                "this is the key of another environment than {id}"
-            ))),
+            Reach::Environment(own) if own != id => {
+                Err(Error::Forbidden(format!("this is the key of another environment than {id}")))
+            }
             _ => Ok(&self.caller.workspace),
         }
     }
@@ -414,10 +413,7 @@ mod tests {
         let key = || Caller { reach: reach.clone(), ..caller(Scopes::of([])) };
         let grant = granted::<ToWork>(key()).unwrap();
         assert!(grant.environment(&EnvironmentId::new("1")).is_ok());
-        assert!(matches!(
-            grant.environment(&EnvironmentId::new("2")),
-            Err(Error::Forbidden(_))
-        ));
+        assert!(matches!(grant.environment(&EnvironmentId::new("2")), Err(Error::Forbidden(_))));
         assert!(granted::<ToReadStore>(key()).is_err());
         assert!(granted::<ToReadSession>(key()).is_err());
     }

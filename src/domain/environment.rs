@@ -62,12 +62,13 @@ impl Place {
     fn patched(&self, patch: PlacePatch) -> Result<Self> {
         match (self, patch) {
             (Self::SelfHosted, PlacePatch::SelfHosted) => Ok(Self::SelfHosted),
-            (Self::Cloud { networking: n, packages: p }, PlacePatch::Cloud { networking, packages }) => {
-                Ok(Self::Cloud {
-                    networking: networking.unwrap_or_else(|| n.clone()),
-                    packages: packages.unwrap_or_else(|| p.clone()),
-                })
-            }
+            (
+                Self::Cloud { networking: n, packages: p },
+                PlacePatch::Cloud { networking, packages },
+            ) => Ok(Self::Cloud {
+                networking: networking.unwrap_or_else(|| n.clone()),
+                packages: packages.unwrap_or_else(|| p.clone()),
+            }),
             (old, _) => Err(Error::Coded {
                 code: "invalid_config_type_change",
                 message: format!(

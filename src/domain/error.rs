@@ -96,5 +96,6 @@ impl Error {
 }
 
 fn shown(lost: &LeaseLost) -> String {
-    lost.last_heartbeat.map_or_else(|| "not made yet".to_owned(), |at| format!("{:?}", at.to_string()))
+    lost.last_heartbeat
+        .map_or_else(|| "not made yet".to_owned(), |at| format!("{:?}", at.to_string()))
 }

@@ -42,7 +42,7 @@ pub enum Effect {
     Status {
         status: Status,
         /// The events that have to be answered before the session goes on.
-        awaiting: Vec<String>,
+        unanswered: Vec<String>,
     },
     /// Text for the turn of the event before it.
     System,

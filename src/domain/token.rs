@@ -34,9 +34,11 @@ pub struct NewToken {
 
 /// Checks for how long a token is asked for.
 pub fn seconds(wanted: i64) -> Result<u64> {
-    u64::try_from(wanted).ok().filter(|_| (1..=LONGEST_SECONDS).contains(&wanted)).ok_or_else(|| {
-        Error::Invalid(format!(
-            "expires_in_seconds must be between 1 and {LONGEST_SECONDS}; got {wanted}"
-        ))
-    })
+    u64::try_from(wanted).ok().filter(|_| (1..=LONGEST_SECONDS).contains(&wanted)).ok_or_else(
+        || {
+            Error::Invalid(format!(
+                "expires_in_seconds must be between 1 and {LONGEST_SECONDS}; got {wanted}"
+            ))
+        },
+    )
 }

@@ -135,9 +135,9 @@ impl Work {
     /// Whether a poll may offer it.
     pub fn is_free(&self, now: Timestamp, reclaim_millis: i64) -> bool {
         match self.state {
-            State::Queued => self
-                .offered_at
-                .is_none_or(|at| at.micros() + reclaim_millis * 1000 <= now.micros()),
+            State::Queued => {
+                self.offered_at.is_none_or(|at| at.micros() + reclaim_millis * 1000 <= now.micros())
+            }
             State::Starting | State::Active => !self.is_held(now),
             State::Stopping | State::Stopped => false,
         }
@@ -327,10 +327,7 @@ mod tests {
         work.offer(TokenId::new("2"), at(311));
         work.acknowledge(at(312)).unwrap();
 
-        assert!(matches!(
-            work.heartbeat(Some(&held), None, at(313)),
-            Err(Error::LeaseLost(_))
-        ));
+        assert!(matches!(work.heartbeat(Some(&held), None, at(313)), Err(Error::LeaseLost(_))));
         assert!(work.heartbeat(Some(NO_HEARTBEAT), None, at(313)).unwrap().extended);
     }
 

@@ -64,6 +64,8 @@ pub struct Timeouts {
     pub handler: Duration,
     /// Between requests on one connection.
     pub idle: Duration,
+    /// For how long a stream of events is silent at most.
+    pub ping: Duration,
 }
 
 impl Default for Timeouts {
@@ -73,6 +75,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(10),
             handler: Duration::from_secs(30),
             idle: Duration::from_mins(2),
+            ping: Duration::from_secs(15),
         }
     }
 }
@@ -94,9 +97,7 @@ pub fn router(http: Arc<Http>) -> Router {
 /// Puts the edge around any routes.
 pub fn wrap(routes: Router<Arc<Http>>, http: Arc<Http>) -> Router {
     routes
-        .fallback(|uri: axum::http::Uri| async move {
-            ApiError(unserved::refusal(uri.path()))
-        })
+        .fallback(|uri: axum::http::Uri| async move { ApiError(unserved::refusal(uri.path())) })
         .method_not_allowed_fallback(|method: axum::http::Method| async move {
             ApiError(Error::WrongMethod(format!("this route does not answer {method}")))
         })

@@ -7,12 +7,12 @@ use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::{
-    Http, agents, api_keys, environments, events, memories, sessions, stores, stream, system, versions,
-    work, workspaces,
+    Http, agents, api_keys, environments, events, memories, sessions, stores, stream, system,
+    versions, work, workspaces,
 };
 use crate::domain::access::{
-    Allowed, Required, ToAdmin, ToHoldWork, ToRead, ToReadSession, ToReadStore, ToRedact, ToSeeQueue,
-    ToWork, ToWrite, ToWriteSession, ToWriteStore,
+    Allowed, Required, ToAdmin, ToHoldWork, ToRead, ToReadSession, ToReadStore, ToRedact,
+    ToSeeQueue, ToWork, ToWrite, ToWriteSession, ToWriteStore,
 };
 
 pub struct Route {

@@ -18,9 +18,8 @@ use crate::domain::session::{SessionFilter, Status};
 use crate::domain::{Error, Result};
 use crate::wire::Deleted;
 use crate::wire::page::{Page, TwoWayPage};
-use crate::wire::session::{
-    CreateSession, CreateToken, Resource, Session, SessionToken, UpdateSession, told,
-};
+use crate::wire::session::{CreateSession, Resource, Session, UpdateSession, told};
+use crate::wire::token::{CreateToken, SessionToken};
 
 pub async fn create(
     State(http): State<Arc<Http>>,

@@ -4,7 +4,6 @@
 //! misses nothing. It holds no connection to the database while it waits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -25,8 +24,6 @@ use crate::domain::id::{EventId, SessionId, suffix_of_hash};
 use crate::domain::{Error, Result};
 use crate::wire::event::{answered, deleted};
 
-/// How long a stream is silent at most.
-const PING_EVERY: Duration = Duration::from_secs(15);
 const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
 pub async fn stream(
@@ -69,9 +66,10 @@ impl Following {
     async fn next(&mut self) -> Option<String> {
         while !self.over {
             let ending = self.http.app.ending().clone();
+            let ping = self.http.settings.timeouts.ping;
             let next = tokio::select! {
                 () = ending.cancelled() => return None,
-                () = tokio::time::sleep_until(self.pinged + PING_EVERY) => Ok(Vec::new()),
+                () = tokio::time::sleep_until(self.pinged + ping) => Ok(Vec::new()),
                 next = self.http.app.next_events(&mut self.follower) => next,
             };
             match next {
@@ -79,7 +77,7 @@ impl Following {
                     self.pinged = Instant::now();
                     return Some(events.iter().map(frame).collect());
                 }
-                Ok(_) if self.pinged.elapsed() >= PING_EVERY => {
+                Ok(_) if self.pinged.elapsed() >= ping => {
                     self.pinged = Instant::now();
                     return Some(PING.into());
                 }

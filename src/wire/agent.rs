@@ -25,10 +25,8 @@ const MODEL: Shape = Shape::Object(&[
     nullable_field("inference_geo", TEXT),
     nullable_field("speed", Shape::OneOf(&["standard", "fast"])),
 ]);
-const MCP_SERVER: Shape = Shape::Union(&[(
-    "url",
-    &[required("name", Shape::Text { max: 255 }), required("url", TEXT)],
-)]);
+const MCP_SERVER: Shape =
+    Shape::Union(&[("url", &[required("name", Shape::Text { max: 255 }), required("url", TEXT)])]);
 const SKILL: Shape = Shape::Union(&[
     ("anthropic", &[required("skill_id", TEXT), nullable_field("version", TEXT)]),
     ("custom", &[required("skill_id", TEXT), nullable_field("version", TEXT)]),

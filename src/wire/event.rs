@@ -61,7 +61,11 @@ fn checked(event: &Value, at: &str, sender: Sender) -> Result<NewEvent> {
     let mut body = event.as_object().cloned().unwrap_or_default();
     body.remove("type");
     let effect = effect(kind.name, &body);
-    Ok(NewEvent { kind: kind.name.into(), body: Json::parsed(Value::from(body).to_string()), effect })
+    Ok(NewEvent {
+        kind: kind.name.into(),
+        body: Json::parsed(Value::from(body).to_string()),
+        effect,
+    })
 }
 
 /// A harness sends what the hosted service would emit, but for what the server itself sees happen.
@@ -85,7 +89,7 @@ fn check_harness(kind: &EventKind, at: &str) -> Result<()> {
 fn effect(kind: &str, body: &Map<String, Value>) -> Effect {
     let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let answer = |key: &str, kinds| Effect::Answer { to: text(key), kinds };
-    let status = |status| Effect::Status { status, awaiting: Vec::new() };
+    let status = |status| Effect::Status { status, unanswered: Vec::new() };
     match kind {
         "user.message" => Effect::Message,
         "user.define_outcome" => Effect::Outcome { description: text("description") },
@@ -101,7 +105,7 @@ fn effect(kind: &str, body: &Map<String, Value>) -> Effect {
         "session.status_idle" => {
             let ids = body.get("stop_reason").and_then(|reason| reason["event_ids"].as_array());
             let ids = ids.into_iter().flatten().filter_map(Value::as_str);
-            Effect::Status { status: Status::Idle, awaiting: ids.map(str::to_owned).collect() }
+            Effect::Status { status: Status::Idle, unanswered: ids.map(str::to_owned).collect() }
         }
         "session.usage" => Effect::Usage(Json::parsed(json!(body.get("usage")).to_string())),
         "span.outcome_evaluation_start" | "span.outcome_evaluation_ongoing" => {

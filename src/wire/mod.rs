@@ -16,6 +16,7 @@ pub mod schema;
 pub mod session;
 pub mod shape;
 pub mod store;
+pub mod token;
 pub mod version;
 pub mod work;
 

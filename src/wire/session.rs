@@ -13,11 +13,8 @@ use crate::domain::agent::Overrides;
 use crate::domain::attachment::{Access, Attachment, Wanted};
 use crate::domain::id::{AgentId, EnvironmentId, StoreId};
 use crate::domain::json::Json;
-use crate::domain::session::{
-    self, Changes, INITIAL_EVENTS, NewSession, SessionPatch,
-};
+use crate::domain::session::{self, Changes, INITIAL_EVENTS, NewSession, SessionPatch};
 use crate::domain::time::Timestamp;
-use crate::domain::token::NewToken;
 use crate::domain::{Error, Result, text};
 
 const TITLE_CHARS: usize = 10_000;
@@ -251,10 +248,7 @@ fn reference(given: Value) -> Result<AgentReference> {
     }
     let overrides = Overrides {
         model: object.model.map(|given| agent::model("agent.model", given)).transpose()?,
-        system: object
-            .system
-            .map(|given| agent::instructed("agent.system", given))
-            .transpose()?,
+        system: object.system.map(|given| agent::instructed("agent.system", given)).transpose()?,
         tools: object.tools.map(|given| agent::tools("agent.tools", Some(given))).transpose()?,
         mcp_servers: object
             .mcp_servers
@@ -361,9 +355,9 @@ impl UpdateSession {
             return Err(Error::invalid("vault_ids: memstored serves no vaults: leave it out"));
         }
         let agent = self.agent.unwrap_or_default();
-        let title = self.title.map(|given| {
-            given.map(|title| text::free("title", title, TITLE_CHARS)).transpose()
-        });
+        let title = self
+            .title
+            .map(|given| given.map(|title| text::free("title", title, TITLE_CHARS)).transpose());
         let budgeted =
             self.budget.map(|given| given.as_ref().map(budget).transpose()).transpose()?;
         Ok(SessionPatch {
@@ -376,35 +370,5 @@ impl UpdateSession {
             metadata: self.metadata.map(|Pairs(patch)| text::metadata_patch(patch)).transpose()?,
             budget: budgeted,
         })
-    }
-}
-
-/// The body of a request for a session token.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CreateToken {
-    pub expires_in_seconds: Option<i64>,
-}
-
-/// A session token, with its secret.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SessionToken {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub session_id: String,
-    pub token: String,
-    pub created_at: String,
-    pub expires_at: Option<String>,
-}
-
-impl SessionToken {
-    pub fn new(token: &NewToken, secret: &str) -> Self {
-        Self {
-            kind: "session_token".into(),
-            session_id: token.session.to_string(),
-            token: secret.to_owned(),
-            created_at: token.created_at.to_string(),
-            expires_at: token.expires_at.map(|at| at.to_string()),
-        }
     }
 }

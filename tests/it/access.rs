@@ -7,8 +7,8 @@ use memstored::domain::access::Scope;
 use memstored::http::routes;
 use serde_json::json;
 
-use crate::support::{Server, Stage};
 use crate::support::server::{Setup, text};
+use crate::support::{Server, Stage};
 
 /// A path of the route with identifiers that name nothing.
 fn concrete(path: &str) -> String {

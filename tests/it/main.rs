@@ -14,6 +14,7 @@ mod model;
 mod network;
 mod postgres;
 mod schema;
+mod sessions;
 mod sqlite;
 mod support;
 mod tenants;

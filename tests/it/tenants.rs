@@ -1,5 +1,6 @@
 //! Two tenants: to one of them, what belongs to the other is what does not exist.
 
+use memstored::domain::access::Allowed;
 use memstored::http::routes;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::support::{Database, Server};
 /// A workspace with a key of all scopes, and things of every kind in it.
 struct Tenant {
     key: String,
-    ids: [(&'static str, String); 5],
+    ids: [(&'static str, String); 9],
 }
 
 async fn tenant(server: &Server, name: &str) -> Tenant {
@@ -23,13 +24,26 @@ async fn tenant(server: &Server, name: &str) -> Tenant {
     let store = post("/v1/memory_stores", json!({"name": "n"})).await;
     let memories = format!("/v1/memory_stores/{}/memories", text(&store, "id"));
     let memory = post(&memories, json!({"path": "/a", "content": "x"})).await;
+    let agent = post("/v1/agents", json!({"name": "a", "model": "m"})).await;
+    let config = json!({"type": "self_hosted"});
+    let environment = post("/v1/environments", json!({"name": "e", "config": config})).await;
+    let wanted = json!({"agent": agent["id"], "environment_id": environment["id"]});
+    let session = post("/v1/sessions", wanted).await;
     let id = |value: &Value, field: &str| text(value, field).to_owned();
+    let queue = format!("/v1/environments/{}/work", id(&environment, "id"));
+    let body = json!({"name": "k", "environment_id": environment["id"]});
+    let polls = post("/x/v1/api_keys", body).await;
+    let work = server.call_as(text(&polls, "key"), "GET", &queue, None).await.ok();
     let ids = [
         ("{memory_store_id}", id(&store, "id")),
         ("{memory_id}", id(&memory, "id")),
         ("{memory_version_id}", id(&memory, "memory_version_id")),
         ("{workspace_id}", id(&workspace, "id")),
         ("{api_key_id}", id(&made, "id")),
+        ("{agent_id}", id(&agent, "id")),
+        ("{environment_id}", id(&environment, "id")),
+        ("{work_id}", id(&work["data"][0], "id")),
+        ("{session_id}", id(&session, "id")),
     ];
     Tenant { key, ids }
 }
@@ -45,6 +59,28 @@ fn comparable(error: &Value, path: &str) -> String {
         .fold(error.to_string(), |text, id| text.replace(id, "ID"))
 }
 
+/// A body that a route takes, where it takes one.
+fn body(path: &str) -> Option<Value> {
+    let endings = [
+        ("/memories", json!({"path": "/b", "content": "x"})),
+        ("{memory_id}", json!({"content": "y"})),
+        ("{memory_store_id}", json!({"name": "n"})),
+        ("{agent_id}", json!({"name": "n"})),
+        ("{environment_id}", json!({"name": "n"})),
+        ("{work_id}", json!({"metadata": {}})),
+        ("{session_id}", json!({"title": "t"})),
+        ("/resources", json!({"type": "file"})),
+        ("/tokens", json!({})),
+        ("/stop", json!({})),
+    ];
+    let events = |kind: &str| Some(json!({"events": [{"type": kind}]}));
+    match path {
+        "/v1/sessions/{session_id}/events" => events("user.interrupt"),
+        "/x/v1/sessions/{session_id}/events" => events("agent.thinking"),
+        _ => endings.into_iter().find(|(end, _)| path.ends_with(end)).map(|(_, body)| body),
+    }
+}
+
 #[tokio::test]
 async fn what_is_foreign_answers_exactly_as_what_is_unknown() {
     let server = Server::start().await;
@@ -55,16 +91,10 @@ async fn what_is_foreign_answers_exactly_as_what_is_unknown() {
     });
     let mut compared = 0;
 
-    for route in routes::table().into_iter().filter(|route| route.path.contains('{')) {
-        let body = (route.method == "POST" && !route.path.ends_with("archive")).then(|| {
-            if route.path.ends_with("/memories") {
-                json!({"path": "/b", "content": "x"})
-            } else if route.path.ends_with("{memory_store_id}") {
-                json!({"name": "n"})
-            } else {
-                json!({"content": "y"})
-            }
-        });
+    let with_keys = |allowed: Option<Allowed>| allowed.is_some_and(|allowed| allowed.key.is_some());
+    let named = routes::table().into_iter().filter(|route| route.path.contains('{'));
+    for route in named.filter(|route| with_keys(route.allowed)) {
+        let body = (route.method == "POST").then(|| body(route.path)).flatten();
         let mut errors = Vec::new();
         for ids in [&two.ids, &unknown] {
             let path = fill(route.path, ids);
@@ -74,7 +104,7 @@ async fn what_is_foreign_answers_exactly_as_what_is_unknown() {
         assert_eq!(errors[0], errors[1], "{} {}", route.method, route.path);
         compared += 1;
     }
-    assert!(compared >= 14);
+    assert!(compared >= 34, "{compared}");
 }
 
 #[tokio::test]
@@ -115,11 +145,18 @@ async fn lists_hold_only_the_own() {
     let server = Server::start().await;
     let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);
 
-    for path in ["/v1/memory_stores", "/x/v1/workspaces", "/x/v1/api_keys"] {
+    for (path, many) in [
+        ("/v1/memory_stores", 1),
+        ("/v1/agents", 1),
+        ("/v1/environments", 1),
+        ("/v1/sessions", 1),
+        ("/x/v1/workspaces", 1),
+        ("/x/v1/api_keys", 2),
+    ] {
         let page = server.call_as(&one.key, "GET", path, None).await.ok();
         let ids = page["data"].as_array().unwrap();
-        assert_eq!(ids.len(), 1, "{path}");
-        assert!(one.ids.iter().any(|(_, id)| ids[0]["id"] == **id), "{path}");
+        assert_eq!(ids.len(), many, "{path}");
+        assert!(many > 1 || one.ids.iter().any(|(_, id)| ids[0]["id"] == **id), "{path}");
     }
     let of_two = format!("/x/v1/api_keys?workspace_id={}", two.ids[3].1);
     server.call_as(&one.key, "GET", &of_two, None).await.refused(404);

@@ -5,7 +5,7 @@ use super::super::ledger::{self, Entering};
 use super::super::sql::{Arg, Sql};
 use super::super::transaction::{Failure, Transaction};
 use super::super::{Db, agents, environments, events, rows, stores, work};
-use super::{awaiting, outcomes};
+use super::{outcomes, unanswered};
 use crate::domain::attachment::{self, Attachment, Wanted};
 use crate::domain::environment::Environment;
 use crate::domain::event::Sender;
@@ -44,8 +44,11 @@ impl Transaction for NewSessionRow {
         let environment = self.environment(connection).await?;
         let attached = self.attached(connection).await?;
         let mut session = self.session(connection, attached).await?;
-        let around =
-            Surroundings { environment: &environment, referred: [].into(), now: session.created_at };
+        let around = Surroundings {
+            environment: &environment,
+            referred: [].into(),
+            now: session.created_at,
+        };
         let (events, ids) = (self.new.events.clone(), self.events.clone());
         let received = session.receive(events, Sender::Client, &around, ids)?;
         insert(connection, &session).await?;
@@ -82,11 +85,7 @@ impl NewSessionRow {
         Ok(attachment::attach(found)?)
     }
 
-    async fn store(
-        &self,
-        connection: &mut Connection,
-        wanted: &Wanted,
-    ) -> Result<Store, Failure> {
+    async fn store(&self, connection: &mut Connection, wanted: &Wanted) -> Result<Store, Failure> {
         let found = stores::find(connection, &self.workspace, &wanted.store).await?;
         found.ok_or_else(|| Error::not_found(StoreId::WHAT, &wanted.store).into())
     }
@@ -128,7 +127,7 @@ impl NewSessionRow {
             outcomes: Vec::new(),
             usage: None,
             status: Status::Idle,
-            awaiting: Vec::new(),
+            unanswered: Vec::new(),
             active_micros: 0,
             running_since: None,
             created_at: at,
@@ -142,7 +141,7 @@ impl NewSessionRow {
 async fn insert(connection: &mut Connection, session: &Session) -> sqlx::Result<()> {
     let mut sql = Sql::new(
         "insert into sessions (id, workspace_id, environment_id, agent_id, agent_version, title, \
-         metadata, budget, outcomes, status, awaiting, active_micros, running_since, created_at, \
+         metadata, budget, outcomes, status, unanswered, active_micros, running_since, created_at, \
          updated_at, last_seq, last_at, name, description, system, model, tools, mcp_servers, \
          skills, multiagent, execution_identity) ",
     );
@@ -157,7 +156,7 @@ async fn insert(connection: &mut Connection, session: &Session) -> sqlx::Result<
         session.budget.as_ref().map(Json::as_str).into(),
         outcomes(session).into(),
         session.status.as_str().into(),
-        awaiting(session).into(),
+        unanswered(session).into(),
         session.active_micros.into(),
         session.running_since.map(Timestamp::micros).into(),
         session.created_at.micros().into(),

@@ -21,7 +21,7 @@ use crate::domain::{Error, Result};
 
 const COLUMNS: &str = "select id, workspace_id, environment_id, agent_id, agent_version, name, description, system, \
      model, tools, mcp_servers, skills, multiagent, execution_identity, title, metadata, budget, \
-     outcomes, status, awaiting, active_micros, running_since, created_at, updated_at, \
+     outcomes, status, unanswered, active_micros, running_since, created_at, updated_at, \
      archived_at, last_seq, last_at, usage from sessions where ";
 const STORES: &str = "select session_id, store_id, access, instructions, name, description, mount_path from \
      session_stores where session_id in (";
@@ -187,7 +187,7 @@ fn session(row: &Row) -> sqlx::Result<Session> {
         outcomes: outcomes.into_iter().map(outcome).collect(),
         usage: rows::maybe_json(row, 27)?,
         status: row.get::<&str>(18)?.parse().map_err(|_| rows::corrupt("status"))?,
-        awaiting: serde_json::from_str(row.get(19)?).map_err(|_| rows::corrupt("awaiting"))?,
+        unanswered: serde_json::from_str(row.get(19)?).map_err(|_| rows::corrupt("unanswered"))?,
         active_micros: row.get(20)?,
         running_since: rows::maybe_time(row, 21)?,
         created_at: rows::time(row, 22)?,
@@ -214,6 +214,6 @@ fn outcomes(session: &Session) -> String {
     serde_json::json!(rows.collect::<Vec<_>>()).to_string()
 }
 
-fn awaiting(session: &Session) -> String {
-    serde_json::json!(session.awaiting).to_string()
+fn unanswered(session: &Session) -> String {
+    serde_json::json!(session.unanswered).to_string()
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::access::Credential;
+use crate::domain::id::ApiKeyId;
 use crate::domain::store::Ledger;
 
 /// A database of maps, which reads into an overlay and takes its writes.

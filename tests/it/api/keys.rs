@@ -26,6 +26,7 @@ async fn a_key_is_made_and_its_secret_shown_once() {
       },
       "actor_name": null,
       "created_at": "2026-11-22T10:00:00.000002Z",
+      "environment_id": null,
       "expires_at": "2027-01-01T00:00:00.000000Z",
       "hint": "mstd_…p9j8",
       "id": "apikey_KC67JDSP869MREX37S73NS86NE",

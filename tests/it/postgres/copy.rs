@@ -7,7 +7,7 @@ use super::proxy::Proxy;
 use crate::support::{Database, Server};
 
 /// More messages than come after the last row was compared.
-const MANY: i64 = 60;
+const MANY: i64 = 120;
 
 #[tokio::test]
 async fn a_copy_that_is_cut_while_it_commits_is_said_to_be_there_or_not() {

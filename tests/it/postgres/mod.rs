@@ -16,6 +16,7 @@ mod redaction;
 mod restarts;
 mod rights;
 mod schema;
+mod sessions;
 mod starts;
 mod statements;
 

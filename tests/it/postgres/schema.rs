@@ -101,16 +101,37 @@ async fn what_is_looked_up_and_ordered_is_in_byte_order() {
     assert_eq!(
         others,
         [
+            "access",
+            "body",
+            "budget",
             "description",
+            "execution_identity",
             "hint",
+            "instructions",
             "kind",
+            "mcp_servers",
             "metadata",
+            "model",
+            "mount_path",
+            "multiagent",
             "name",
+            "networking",
             "operation",
             "organization_id",
             "origin",
+            "outcomes",
+            "packages",
+            "place",
             "reason",
-            "scopes"
+            "scopes",
+            "skills",
+            "state",
+            "status",
+            "system",
+            "title",
+            "tools",
+            "unanswered",
+            "usage",
         ]
     );
 }

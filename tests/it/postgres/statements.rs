@@ -18,6 +18,8 @@ const ON_POSTGRES_ONLY: &[&str] = &["pg_", "lock table", "clock_timestamp", "cur
 /// Ends of what a function completes, and with what.
 const COMPLETED: &[(&str, &str)] = &[
     ("(store_id, path) in (", "values ($1, $2))"),
+    ("events where session_id = ", "$1"),
+    (" set ", "id = id"),
     (" in (", "$1)"),
     (" from ", "stores"),
     (" where ", "1 = 1"),

@@ -142,7 +142,8 @@ pub fn request(
     let body = body.map(ToString::to_string).unwrap_or_default();
     format!(
         "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: {connection}\r\n\
-         authorization: Bearer {key}\r\nanthropic-beta: agent-memory-2026-07-22\r\n\
+         authorization: Bearer {key}\r\nanthropic-beta: agent-memory-2026-07-22,\
+         managed-agents-2026-04-01\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )

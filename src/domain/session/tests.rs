@@ -1,5 +1,8 @@
+//! What events do to a session.
+
 use super::*;
-use crate::domain::environment::Place;
+use crate::domain::environment::{Environment, Place};
+use crate::domain::event::{Effect, Sender};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
@@ -31,7 +34,7 @@ fn session() -> Session {
         outcomes: Vec::new(),
         usage: None,
         status: Status::Idle,
-        awaiting: Vec::new(),
+        unanswered: Vec::new(),
         active_micros: 0,
         running_since: None,
         created_at: at(0),
@@ -63,9 +66,9 @@ fn message() -> NewEvent {
     event("user.message", Effect::Message)
 }
 
-fn status(status: Status, awaiting: &[&str]) -> NewEvent {
-    let awaiting = awaiting.iter().map(|id| (*id).to_owned()).collect();
-    event("session.status", Effect::Status { status, awaiting })
+fn status(status: Status, unanswered: &[&str]) -> NewEvent {
+    let unanswered = unanswered.iter().map(|id| (*id).to_owned()).collect();
+    event("session.status", Effect::Status { status, unanswered })
 }
 
 fn result(to: &str) -> NewEvent {
@@ -79,9 +82,8 @@ fn send(session: &mut Session, seconds: i64, events: Vec<NewEvent>) -> Result<Re
     let known = [("a", "agent.tool_use"), ("b", "agent.tool_use"), ("m", "user.message")];
     let referred = known.map(|(id, kind)| (id.to_owned(), kind.to_owned())).into();
     let around = Surroundings { environment: &environment, referred, now: at(seconds) };
-    let ids = (0..events.len()).map(|at| {
-        (EventId::new(&format!("{at}")), EventId::new(&format!("{at}_follows")))
-    });
+    let ids = (0..events.len())
+        .map(|at| (EventId::new(&format!("{at}")), EventId::new(&format!("{at}_follows"))));
     let ids = ids.collect();
     session.receive(events, Sender::Harness, &around, ids)
 }
@@ -237,8 +239,7 @@ fn a_system_message_ends_its_request_behind_what_it_accompanies() {
     let system = || event("system.message", Effect::System);
     let sent = |events| {
         let environment = environment(Place::SelfHosted);
-        let around =
-            Surroundings { environment: &environment, referred: [].into(), now: at(1) };
+        let around = Surroundings { environment: &environment, referred: [].into(), now: at(1) };
         let ids = vec![(EventId::new("1"), EventId::new("2")); 3];
         session().receive(events, Sender::Client, &around, ids).is_ok()
     };
