@@ -90,16 +90,7 @@ impl App {
     /// The session that a token stands for. No token is ever taken for a key, not even under `--dev`:
     /// one that has ended would be a workspace of its own.
     async fn by_token(&self, secret: &str, hash: &KeyHash, now: Timestamp) -> Result<Caller> {
-        let found = match self.keys.tokens.recall(hash, now) {
-            Some(found) => Some(found),
-            None => {
-                let found = self.db.token_by_hash(hash).await?;
-                if let Some(found) = &found {
-                    self.keys.tokens.remember(*hash, found, now);
-                }
-                found
-            }
-        };
+        let found = self.known_token(hash, now).await?;
         match found {
             Some(token) if token.expires_at.is_none_or(|at| now < at) => Ok(Caller {
                 first_workspace: token.workspace == *self.first_workspace(),
@@ -118,6 +109,17 @@ impl App {
                 "invalid session token: it is unknown, or its session is archived or deleted",
             )),
         }
+    }
+
+    async fn known_token(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<SessionToken>> {
+        if let Some(token) = self.keys.tokens.recall(hash, now) {
+            return Ok(Some(token));
+        }
+        let found = self.db.token_by_hash(hash).await?;
+        if let Some(token) = &found {
+            self.keys.tokens.remember(*hash, token, now);
+        }
+        Ok(found)
     }
 
     /// The key with this hash.

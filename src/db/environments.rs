@@ -72,7 +72,7 @@ impl Db {
         at: Timestamp,
         by: Attribution,
     ) -> Result<Environment> {
-        self.change(Change { workspace, id, change, at, by }).await
+        self.change(Change { workspace, id, what: change, at, by }).await
     }
 }
 
@@ -119,7 +119,7 @@ impl Transaction for Create {
 struct Change {
     workspace: WorkspaceId,
     id: EnvironmentId,
-    change: EnvironmentChange,
+    what: EnvironmentChange,
     at: Timestamp,
     by: Attribution,
 }
@@ -131,7 +131,7 @@ impl Transaction for Change {
         ledger::lock(connection, &self.workspace).await?;
         let found = find(connection, &self.workspace, &self.id).await?;
         let found = found.ok_or_else(|| Error::not_found(EnvironmentId::WHAT, &self.id))?;
-        match &self.change {
+        match &self.what {
             EnvironmentChange::Update(patch) => match found.updated(patch.clone())? {
                 Some(next) => self.update(connection, next).await,
                 None => Ok(found),

@@ -34,89 +34,84 @@ macro_rules! routes {
     };
 }
 
-/// What a grant of the type lets in.
-const fn of<S: Required>() -> Option<Allowed> {
-    Some(S::ALLOWED)
-}
-
 pub fn table() -> Vec<Route> {
     [memory(), sessions(), queue(), own()].into_iter().flatten().collect()
 }
 
 fn memory() -> Vec<Route> {
     routes! {
-        POST "/v1/memory_stores" of::<ToWrite>() => post stores::create;
-        GET "/v1/memory_stores" of::<ToRead>() => get stores::list;
-        GET "/v1/memory_stores/{memory_store_id}" of::<ToReadStore>() => get stores::retrieve;
-        POST "/v1/memory_stores/{memory_store_id}" of::<ToWrite>() => post stores::update;
-        DELETE "/v1/memory_stores/{memory_store_id}" of::<ToRedact>() => delete stores::delete;
-        POST "/v1/memory_stores/{memory_store_id}/archive" of::<ToWrite>() => post stores::archive;
+        POST "/v1/memory_stores" Some(ToWrite::ALLOWED) => post stores::create;
+        GET "/v1/memory_stores" Some(ToRead::ALLOWED) => get stores::list;
+        GET "/v1/memory_stores/{memory_store_id}" Some(ToReadStore::ALLOWED) => get stores::retrieve;
+        POST "/v1/memory_stores/{memory_store_id}" Some(ToWrite::ALLOWED) => post stores::update;
+        DELETE "/v1/memory_stores/{memory_store_id}" Some(ToRedact::ALLOWED) => delete stores::delete;
+        POST "/v1/memory_stores/{memory_store_id}/archive" Some(ToWrite::ALLOWED) => post stores::archive;
 
-        POST "/v1/memory_stores/{memory_store_id}/memories" of::<ToWriteStore>() =>
+        POST "/v1/memory_stores/{memory_store_id}/memories" Some(ToWriteStore::ALLOWED) =>
             post memories::create;
-        GET "/v1/memory_stores/{memory_store_id}/memories" of::<ToReadStore>() =>
+        GET "/v1/memory_stores/{memory_store_id}/memories" Some(ToReadStore::ALLOWED) =>
             get memories::list;
-        GET "/v1/memory_stores/{memory_store_id}/memories/{memory_id}" of::<ToReadStore>() =>
+        GET "/v1/memory_stores/{memory_store_id}/memories/{memory_id}" Some(ToReadStore::ALLOWED) =>
             get memories::retrieve;
-        POST "/v1/memory_stores/{memory_store_id}/memories/{memory_id}" of::<ToWriteStore>() =>
+        POST "/v1/memory_stores/{memory_store_id}/memories/{memory_id}" Some(ToWriteStore::ALLOWED) =>
             post memories::update;
-        DELETE "/v1/memory_stores/{memory_store_id}/memories/{memory_id}" of::<ToWriteStore>() =>
+        DELETE "/v1/memory_stores/{memory_store_id}/memories/{memory_id}" Some(ToWriteStore::ALLOWED) =>
             delete memories::delete;
 
-        GET "/v1/memory_stores/{memory_store_id}/memory_versions" of::<ToReadStore>() =>
+        GET "/v1/memory_stores/{memory_store_id}/memory_versions" Some(ToReadStore::ALLOWED) =>
             get versions::list;
         GET "/v1/memory_stores/{memory_store_id}/memory_versions/{memory_version_id}"
-            of::<ToReadStore>() => get versions::retrieve;
+            Some(ToReadStore::ALLOWED) => get versions::retrieve;
         POST "/v1/memory_stores/{memory_store_id}/memory_versions/{memory_version_id}/redact"
-            of::<ToRedact>() => post versions::redact;
+            Some(ToRedact::ALLOWED) => post versions::redact;
     }
 }
 
 fn sessions() -> Vec<Route> {
     routes! {
-        POST "/v1/agents" of::<ToWrite>() => post agents::create;
-        GET "/v1/agents" of::<ToRead>() => get agents::list;
-        GET "/v1/agents/{agent_id}" of::<ToRead>() => get agents::retrieve;
-        POST "/v1/agents/{agent_id}" of::<ToWrite>() => post agents::update;
-        POST "/v1/agents/{agent_id}/archive" of::<ToWrite>() => post agents::archive;
-        GET "/v1/agents/{agent_id}/versions" of::<ToRead>() => get agents::versions;
+        POST "/v1/agents" Some(ToWrite::ALLOWED) => post agents::create;
+        GET "/v1/agents" Some(ToRead::ALLOWED) => get agents::list;
+        GET "/v1/agents/{agent_id}" Some(ToRead::ALLOWED) => get agents::retrieve;
+        POST "/v1/agents/{agent_id}" Some(ToWrite::ALLOWED) => post agents::update;
+        POST "/v1/agents/{agent_id}/archive" Some(ToWrite::ALLOWED) => post agents::archive;
+        GET "/v1/agents/{agent_id}/versions" Some(ToRead::ALLOWED) => get agents::versions;
 
-        POST "/v1/environments" of::<ToWrite>() => post environments::create;
-        GET "/v1/environments" of::<ToRead>() => get environments::list;
-        GET "/v1/environments/{environment_id}" of::<ToRead>() => get environments::retrieve;
-        POST "/v1/environments/{environment_id}" of::<ToWrite>() => post environments::update;
-        DELETE "/v1/environments/{environment_id}" of::<ToWrite>() => delete environments::delete;
-        POST "/v1/environments/{environment_id}/archive" of::<ToWrite>() =>
+        POST "/v1/environments" Some(ToWrite::ALLOWED) => post environments::create;
+        GET "/v1/environments" Some(ToRead::ALLOWED) => get environments::list;
+        GET "/v1/environments/{environment_id}" Some(ToRead::ALLOWED) => get environments::retrieve;
+        POST "/v1/environments/{environment_id}" Some(ToWrite::ALLOWED) => post environments::update;
+        DELETE "/v1/environments/{environment_id}" Some(ToWrite::ALLOWED) => delete environments::delete;
+        POST "/v1/environments/{environment_id}/archive" Some(ToWrite::ALLOWED) =>
             post environments::archive;
 
-        POST "/v1/sessions" of::<ToWrite>() => post sessions::create;
-        GET "/v1/sessions" of::<ToRead>() => get sessions::list;
-        GET "/v1/sessions/{session_id}" of::<ToReadSession>() => get sessions::retrieve;
-        POST "/v1/sessions/{session_id}" of::<ToWrite>() => post sessions::update;
-        DELETE "/v1/sessions/{session_id}" of::<ToWrite>() => delete sessions::delete;
-        POST "/v1/sessions/{session_id}/archive" of::<ToWrite>() => post sessions::archive;
-        GET "/v1/sessions/{session_id}/resources" of::<ToReadSession>() => get sessions::resources;
-        POST "/v1/sessions/{session_id}/resources" of::<ToWrite>() => post sessions::add_resource;
-        POST "/v1/sessions/{session_id}/events" of::<ToWriteSession>() => post events::send;
-        GET "/v1/sessions/{session_id}/events" of::<ToReadSession>() => get events::list;
-        GET "/v1/sessions/{session_id}/events/stream" of::<ToReadSession>() => get stream::stream;
+        POST "/v1/sessions" Some(ToWrite::ALLOWED) => post sessions::create;
+        GET "/v1/sessions" Some(ToRead::ALLOWED) => get sessions::list;
+        GET "/v1/sessions/{session_id}" Some(ToReadSession::ALLOWED) => get sessions::retrieve;
+        POST "/v1/sessions/{session_id}" Some(ToWrite::ALLOWED) => post sessions::update;
+        DELETE "/v1/sessions/{session_id}" Some(ToWrite::ALLOWED) => delete sessions::delete;
+        POST "/v1/sessions/{session_id}/archive" Some(ToWrite::ALLOWED) => post sessions::archive;
+        GET "/v1/sessions/{session_id}/resources" Some(ToReadSession::ALLOWED) => get sessions::resources;
+        POST "/v1/sessions/{session_id}/resources" Some(ToWrite::ALLOWED) => post sessions::add_resource;
+        POST "/v1/sessions/{session_id}/events" Some(ToWriteSession::ALLOWED) => post events::send;
+        GET "/v1/sessions/{session_id}/events" Some(ToReadSession::ALLOWED) => get events::list;
+        GET "/v1/sessions/{session_id}/events/stream" Some(ToReadSession::ALLOWED) => get stream::stream;
     }
 }
 
 fn queue() -> Vec<Route> {
     routes! {
-        GET "/v1/environments/{environment_id}/work" of::<ToWork>() => get work::list;
-        GET "/v1/environments/{environment_id}/work/poll" of::<ToWork>() => get work::poll;
-        GET "/v1/environments/{environment_id}/work/stats" of::<ToSeeQueue>() => get work::stats;
-        GET "/v1/environments/{environment_id}/work/{work_id}" of::<ToRead>() =>
+        GET "/v1/environments/{environment_id}/work" Some(ToWork::ALLOWED) => get work::list;
+        GET "/v1/environments/{environment_id}/work/poll" Some(ToWork::ALLOWED) => get work::poll;
+        GET "/v1/environments/{environment_id}/work/stats" Some(ToSeeQueue::ALLOWED) => get work::stats;
+        GET "/v1/environments/{environment_id}/work/{work_id}" Some(ToRead::ALLOWED) =>
             get work::retrieve;
-        POST "/v1/environments/{environment_id}/work/{work_id}" of::<ToWrite>() =>
+        POST "/v1/environments/{environment_id}/work/{work_id}" Some(ToWrite::ALLOWED) =>
             post work::update;
-        POST "/v1/environments/{environment_id}/work/{work_id}/ack" of::<ToWork>() =>
+        POST "/v1/environments/{environment_id}/work/{work_id}/ack" Some(ToWork::ALLOWED) =>
             post work::acknowledge;
-        POST "/v1/environments/{environment_id}/work/{work_id}/heartbeat" of::<ToHoldWork>() =>
+        POST "/v1/environments/{environment_id}/work/{work_id}/heartbeat" Some(ToHoldWork::ALLOWED) =>
             post work::heartbeat;
-        POST "/v1/environments/{environment_id}/work/{work_id}/stop" of::<ToHoldWork>() =>
+        POST "/v1/environments/{environment_id}/work/{work_id}/stop" Some(ToHoldWork::ALLOWED) =>
             post work::stop;
     }
 }
@@ -124,14 +119,14 @@ fn queue() -> Vec<Route> {
 /// What the hosted service does not have.
 fn own() -> Vec<Route> {
     routes! {
-        POST "/x/v1/workspaces" of::<ToAdmin>() => post workspaces::create;
-        GET "/x/v1/workspaces" of::<ToAdmin>() => get workspaces::list;
-        DELETE "/x/v1/workspaces/{workspace_id}" of::<ToAdmin>() => delete workspaces::delete;
-        POST "/x/v1/api_keys" of::<ToAdmin>() => post api_keys::create;
-        GET "/x/v1/api_keys" of::<ToAdmin>() => get api_keys::list;
-        POST "/x/v1/api_keys/{api_key_id}/revoke" of::<ToAdmin>() => post api_keys::revoke;
-        POST "/x/v1/sessions/{session_id}/events" of::<ToAdmin>() => post events::play;
-        POST "/x/v1/sessions/{session_id}/tokens" of::<ToAdmin>() => post sessions::create_token;
+        POST "/x/v1/workspaces" Some(ToAdmin::ALLOWED) => post workspaces::create;
+        GET "/x/v1/workspaces" Some(ToAdmin::ALLOWED) => get workspaces::list;
+        DELETE "/x/v1/workspaces/{workspace_id}" Some(ToAdmin::ALLOWED) => delete workspaces::delete;
+        POST "/x/v1/api_keys" Some(ToAdmin::ALLOWED) => post api_keys::create;
+        GET "/x/v1/api_keys" Some(ToAdmin::ALLOWED) => get api_keys::list;
+        POST "/x/v1/api_keys/{api_key_id}/revoke" Some(ToAdmin::ALLOWED) => post api_keys::revoke;
+        POST "/x/v1/sessions/{session_id}/events" Some(ToAdmin::ALLOWED) => post events::play;
+        POST "/x/v1/sessions/{session_id}/tokens" Some(ToAdmin::ALLOWED) => post sessions::create_token;
 
         GET "/health" None => get system::health;
         GET "/openapi.yaml" None => get system::openapi;

@@ -111,11 +111,11 @@ impl From<work::Heartbeat> for Heartbeat {
 
 /// The lease as it is held, for whoever has lost it.
 pub fn lease(lost: &work::LeaseLost) -> Value {
-    let last = lost.last_heartbeat.map(|at| at.to_string());
+    let beat = lost.last_heartbeat.map(|at| at.to_string());
     json!({
-        "last_heartbeat": last,
+        "last_heartbeat": beat,
         "lease_extended": false,
-        "lease_updated_at": last,
+        "lease_updated_at": beat,
         "state": lost.state.as_str(),
         "ttl_seconds": lost.ttl_seconds,
     })

@@ -146,6 +146,7 @@ pub struct SessionPatch {
 
 /// What an update changed.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of one part whether it changed")]
 pub struct Changes {
     pub session: Session,
     pub agent: bool,

@@ -13,7 +13,7 @@ fn tool_use(name: &str) -> Value {
     json!({"type": "agent.tool_use", "name": name, "input": {"command": "ls"}})
 }
 
-fn idle(reason: Value) -> Value {
+fn idle(reason: &Value) -> Value {
     json!({"type": "session.status_idle", "stop_reason": reason})
 }
 
@@ -38,7 +38,7 @@ async fn a_message_makes_a_session_run_and_status_events_set_the_rest() {
     for (event, then) in [
         (json!({"type": "session.status_rescheduled"}), "rescheduling"),
         (json!({"type": "session.status_running"}), "running"),
-        (idle(json!({"type": "end_turn"})), "idle"),
+        (idle(&json!({"type": "end_turn"})), "idle"),
         (json!({"type": "session.status_terminated"}), "terminated"),
     ] {
         stage.play(&server, json!([event])).await;
@@ -54,7 +54,7 @@ async fn events_have_their_number_their_time_and_every_key() {
     let server = Server::on(&database).await;
     let stage = Stage::new(&server).await;
     stage.send(&server, json!([message(), message()])).await;
-    stage.play(&server, json!([tool_use("bash"), idle(json!({"type": "end_turn"}))])).await;
+    stage.play(&server, json!([tool_use("bash"), idle(&json!({"type": "end_turn"}))])).await;
 
     let events = all(&server, &stage).await;
 
@@ -85,7 +85,7 @@ async fn a_turn_that_waits_for_answers_goes_on_with_the_last() {
     stage.send(&server, json!([message()])).await;
     let used = stage.play(&server, json!([tool_use("one"), tool_use("two")])).await;
     let ids = column(&used, "id");
-    let waits = idle(json!({"type": "requires_action", "event_ids": ids}));
+    let waits = idle(&json!({"type": "requires_action", "event_ids": ids}));
     stage.play(&server, json!([waits])).await;
     let answer = |id: &str| json!([{"type": "user.tool_result", "tool_use_id": id}]);
 
@@ -219,7 +219,7 @@ async fn events_are_listed_in_both_orders_by_type_and_time() {
     let stage = Stage::new(&server).await;
     for _ in 0..3 {
         stage.send(&server, json!([message()])).await;
-        stage.play(&server, json!([idle(json!({"type": "end_turn"}))])).await;
+        stage.play(&server, json!([idle(&json!({"type": "end_turn"}))])).await;
     }
     let events = all(&server, &stage).await;
     let ids = column(&events, "id");

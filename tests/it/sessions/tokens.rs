@@ -11,8 +11,8 @@ fn memories(stage: &Stage, number: usize) -> String {
     format!("/v1/memory_stores/{}/memories", stage.stores[number])
 }
 
-fn note(path: &str) -> Option<Value> {
-    Some(json!({"path": path, "content": "x"}))
+fn note(path: &str) -> Value {
+    json!({"path": path, "content": "x"})
 }
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn what_a_session_writes_says_so() {
     let stage = Stage::new(&server).await;
     let token = stage.token(&server).await;
 
-    let made = server.call_as(&token, "POST", &memories(&stage, 0), note("/a")).await.ok();
+    let made = server.call_as(&token, "POST", &memories(&stage, 0), Some(note("/a"))).await.ok();
     let path = format!("{}/{}", memories(&stage, 0), text(&made, "id"));
     server.call_as(&token, "POST", &path, Some(json!({"content": "y"}))).await.ok();
     server.call_as(&token, "DELETE", &path, None).await.ok();
@@ -48,7 +48,7 @@ async fn a_read_only_store_is_read_and_not_written_to() {
     let read = server.call_as(&token, "GET", &path, None).await.ok();
     assert_eq!(read["content"], "be kind");
     for (method, path, body) in [
-        ("POST", memories(&stage, 1), note("/b")),
+        ("POST", memories(&stage, 1), Some(note("/b"))),
         ("POST", path.clone(), Some(json!({"content": "y"}))),
         ("DELETE", path, None),
     ] {
@@ -72,7 +72,7 @@ async fn what_is_not_attached_does_not_exist_for_a_session() {
             server.call_as(&token, "GET", &path, None).await.refused(404);
         }
         let path = format!("{store}/memories");
-        server.call_as(&token, "POST", &path, note("/a")).await.refused(404);
+        server.call_as(&token, "POST", &path, Some(note("/a"))).await.refused(404);
     }
     let second = stage.another(&server).await;
     let path = format!("/v1/sessions/{}", text(&second, "id"));
@@ -88,7 +88,7 @@ async fn a_session_does_not_redact() {
     let server = Server::start().await;
     let stage = Stage::new(&server).await;
     let token = stage.token(&server).await;
-    let made = server.call_as(&token, "POST", &memories(&stage, 0), note("/a")).await.ok();
+    let made = server.call_as(&token, "POST", &memories(&stage, 0), Some(note("/a"))).await.ok();
     let path = format!("{}/{}", memories(&stage, 0), text(&made, "id"));
     server.call_as(&token, "DELETE", &path, None).await.ok();
     let store = format!("/v1/memory_stores/{}", stage.stores[0]);
