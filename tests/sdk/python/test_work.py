@@ -285,6 +285,23 @@ def test_a_message_to_a_session_that_waits_or_works_queues_nothing(api, stage, q
     assert len(queue.items()) == 1
 
 
+def test_a_message_that_comes_while_the_worker_leaves_is_not_lost(api, stage, queue):
+    session = stage.session()
+    api.events.send(session.id, events=[says("one")])
+    work = queue.claim()
+    queue.heartbeat(work)
+    Model(api, session.id).emit(idle())
+    api.events.send(session.id, events=[says("two")])
+
+    queue.stop(work, force=True)
+
+    again = queue.claim()
+    assert again.data.id == session.id
+    queue.heartbeat(again)
+    queue.stop(again, force=True)
+    assert queue.poll() is None
+
+
 def test_an_archived_or_deleted_session_leaves_no_work(api, stage, queue):
     archived, deleted = stage.session(), stage.session()
 
