@@ -20,6 +20,7 @@ class SessionWorld:
     """A session with one store, its acknowledged work item, and a credential of each kind."""
 
     api: Api
+    workspace: str
     agent: str
     environment: str
     store: str
@@ -28,23 +29,29 @@ class SessionWorld:
     credentials: dict[str, str]
 
     @classmethod
-    def build(
-        cls, api: Api, connect: Callable[..., Api], acknowledged: bool = True
-    ) -> SessionWorld:
+    def build(cls, api: Api, connect: Callable[..., Api]) -> SessionWorld:
         stage = Stage.build(api)
-        store = api.stores.create(name="notes").id
-        session = stage.session(attach(store)).id
+        store = api.stores.create(name="notes")
+        session = stage.session(attach(store.id)).id
         queue = connect(stage.key).work
         work = queue.poll(stage.environment).id
-        if acknowledged:
-            queue.ack(work, environment_id=stage.environment)
+        queue.ack(work, environment_id=stage.environment)
         token = session_token(api, session)["token"]
         credentials = {
             API_KEY: api.sdk.api_key,
             ENVIRONMENT_KEY: stage.key,
             SESSION_TOKEN: token,
         }
-        return cls(api, stage.agent, stage.environment, store, session, work, credentials)
+        return cls(
+            api,
+            store._workspace_id,
+            stage.agent,
+            stage.environment,
+            store.id,
+            session,
+            work,
+            credentials,
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,12 @@ from anyio.from_thread import BlockingPortal
 
 from clients import Api
 
-TOOLSET = {"type": "agent_toolset_20260401"}
+# Whole, since it is answered as it was given.
+TOOLSET = {
+    "type": "agent_toolset_20260401",
+    "configs": [],
+    "default_config": {"enabled": True, "permission_policy": {"type": "always_allow"}},
+}
 MODEL = "claude-opus-5-5"
 PATIENCE = 20.0
 

@@ -63,7 +63,7 @@ def test_an_update_leaves_what_it_does_not_name(api):
         "allow_mcp_servers": False,
         "allow_package_managers": True,
     }
-    assert (config["packages"]["pip"], config["packages"]["npm"]) == (["httpx==1.0"], ["left-pad"])
+    assert (config["packages"]["pip"], config["packages"]["npm"]) == ([], ["left-pad"])
     assert (changed.name, changed.description, changed.metadata) == ("Cloud", None, {})
     assert api.environments.update(made.id, description="").description == ""
 
