@@ -126,7 +126,8 @@ impl App {
         id: WorkId,
     ) -> Result<Work> {
         let (workspace, at) = (grant.workspace().clone(), self.clock.now());
-        self.db.work(&OnWork { workspace, environment, id, session: None, at }).await
+        let next = id.clone();
+        self.db.work(&OnWork { workspace, environment, id, session: None, next, at }).await
     }
 
     pub async fn update_work(
@@ -137,7 +138,8 @@ impl App {
         metadata: MetadataPatch,
     ) -> Result<Work> {
         let (workspace, at) = (grant.workspace().clone(), self.clock.now());
-        let on = OnWork { workspace, environment, id, session: None, at };
+        let next = id.clone();
+        let on = OnWork { workspace, environment, id, session: None, next, at };
         Ok(self.db.change_work(on, WorkChange::Update { metadata }).await?.0)
     }
 
@@ -181,6 +183,7 @@ impl App {
     ) -> Result<OnWork> {
         let workspace = grant.environment(&environment)?.clone();
         let session = grant.only_session().cloned();
-        Ok(OnWork { workspace, environment, id, session, at: self.clock.now() })
+        let next = WorkId::new(&self.suffix());
+        Ok(OnWork { workspace, environment, id, session, next, at: self.clock.now() })
     }
 }

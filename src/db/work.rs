@@ -1,6 +1,7 @@
 //! The work queues of self-hosted environments.
 
 use super::connection::Connection;
+use super::sessions::find_locked;
 use super::sql::{Arg, Row, Sql};
 use super::stores::newest_first;
 use super::transaction::{Failure, Transaction};
@@ -8,7 +9,7 @@ use super::{Db, rows, tokens, verdict};
 use crate::domain::id::{EnvironmentId, SessionId, TokenId, WorkId, WorkspaceId};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::session::Session;
-use crate::domain::text::{self, MetadataPatch};
+use crate::domain::text::MetadataPatch;
 use crate::domain::time::Timestamp;
 use crate::domain::token::NewToken;
 use crate::domain::work::{GRACE_SECONDS, Heartbeat, State, Work};
@@ -38,6 +39,8 @@ pub struct OnWork {
     pub id: WorkId,
     /// A session token reaches its own work only.
     pub session: Option<SessionId>,
+    /// The ID of an item that may have to follow.
+    pub next: WorkId,
     pub at: Timestamp,
 }
 
@@ -77,7 +80,9 @@ impl Db {
         on: OnWork,
         change: WorkChange,
     ) -> Result<(Work, Option<Heartbeat>)> {
-        self.change(Change { on, change }).await
+        let changed = self.change(Change { on, change }).await?;
+        self.arrived();
+        Ok(changed)
     }
 
     pub async fn work(&self, on: &OnWork) -> Result<Work> {
@@ -179,9 +184,17 @@ impl Transaction for Change {
     type Done = (Work, Option<Heartbeat>);
 
     async fn apply(&self, connection: &mut Connection) -> Result<Self::Done, Failure> {
+        let unknown = || Error::not_found(WorkId::WHAT, &self.on.id);
+        let session = match &self.change {
+            WorkChange::Stop { .. } => {
+                let found = find(connection, &self.on, "").await?.ok_or_else(unknown)?;
+                // Whoever sends events holds the session first, too.
+                Some(find_locked(connection, &self.on.workspace, &found.session).await?)
+            }
+            _ => None,
+        };
         let lock = connection.dialect().lock();
-        let found = find(connection, &self.on, lock).await?;
-        let mut found = found.ok_or_else(|| Error::not_found(WorkId::WHAT, &self.on.id))?;
+        let mut found = find(connection, &self.on, lock).await?.ok_or_else(unknown)?;
         let before = found.clone();
         let mut beat = None;
         match &self.change {
@@ -190,15 +203,20 @@ impl Transaction for Change {
                 beat = Some(found.heartbeat(expected.as_deref(), *wish, self.on.at)?);
             }
             WorkChange::Stop { force } => found.stop(*force, self.on.at),
-            WorkChange::Update { metadata } => {
-                found.metadata = text::patched(&found.metadata, metadata)?;
-            }
+            WorkChange::Update { metadata } => found.update(metadata)?,
         }
         if found != before {
             save(connection, &found).await?;
         }
         if found.token_until() != before.token_until() {
             extend_token(connection, &found).await?;
+        }
+        if let Some(session) = session
+            && found.state == State::Stopped
+            && before.state != State::Stopped
+            && session.is_left_by(&found)
+        {
+            insert(connection, &session, self.on.next.clone(), self.on.at).await?;
         }
         Ok((found, beat))
     }

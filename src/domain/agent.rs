@@ -102,7 +102,7 @@ impl Agent {
             )));
         }
         let metadata = match &patch.metadata {
-            Some(patch) => text::patched(&self.metadata, patch)?,
+            Some(patch) => text::coded(text::patched(&self.metadata, patch))?,
             None => self.metadata.clone(),
         };
         let config = self.config.with(patch.config);

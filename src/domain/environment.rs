@@ -116,7 +116,7 @@ impl Environment {
             next.place = self.place.patched(place)?;
         }
         if let Some(patch) = &patch.metadata {
-            next.metadata = text::patched(&self.metadata, patch)?;
+            next.metadata = text::coded(text::patched(&self.metadata, patch))?;
         }
         Ok((next != *self).then_some(next))
     }

@@ -71,6 +71,14 @@ pub fn patched(current: &Metadata, patch: &MetadataPatch) -> Result<Metadata> {
     Ok(pairs)
 }
 
+/// The refusal of metadata with the code that the session side gives it. Routes of memory give none.
+pub fn coded<T>(checked: Result<T>) -> Result<T> {
+    checked.map_err(|error| match error {
+        Error::Invalid(message) => Error::Coded { code: "invalid_metadata", message },
+        other => other,
+    })
+}
+
 fn metadata_size(pairs: &Metadata) -> Result<()> {
     if pairs.len() > METADATA_PAIRS {
         return Err(Error::Invalid(format!(

@@ -6,7 +6,7 @@
 //! worker saves what it has.
 
 use super::id::{EnvironmentId, SessionId, TokenId, WorkId, WorkspaceId};
-use super::text::Metadata;
+use super::text::{self, Metadata, MetadataPatch};
 use super::time::Timestamp;
 use super::{Error, Result};
 
@@ -234,6 +234,11 @@ impl Work {
         } else {
             self.state = State::Stopping;
         }
+    }
+
+    pub fn update(&mut self, patch: &MetadataPatch) -> Result<()> {
+        self.metadata = text::coded(text::patched(&self.metadata, patch))?;
+        Ok(())
     }
 
     /// Until when the token of its last offer is valid.

@@ -131,7 +131,7 @@ impl CreateAgent {
                 multiagent: multiagent(self.multiagent)?,
                 execution_identity: identity(self.execution_identity)?,
             },
-            metadata: text::metadata(self.metadata.unwrap_or_default().0)?,
+            metadata: text::coded(text::metadata(self.metadata.unwrap_or_default().0))?,
         })
     }
 }
@@ -183,7 +183,9 @@ impl UpdateAgent {
                 multiagent: self.multiagent.map(multiagent).transpose()?,
                 execution_identity: self.execution_identity.map(identity).transpose()?,
             },
-            metadata: self.metadata.map(|Pairs(patch)| text::metadata_patch(patch)).transpose()?,
+            metadata: text::coded(
+                self.metadata.map(|Pairs(patch)| text::metadata_patch(patch)).transpose(),
+            )?,
             version: self.version,
         })
     }

@@ -158,7 +158,7 @@ impl CreateEnvironment {
             name: text::name("name", self.name)?,
             description: self.description.map(described).transpose()?,
             place,
-            metadata: text::metadata(self.metadata.unwrap_or_default().0)?,
+            metadata: text::coded(text::metadata(self.metadata.unwrap_or_default().0))?,
         })
     }
 }
@@ -202,7 +202,7 @@ fn patch(given: MetadataPatch) -> Result<MetadataPatch> {
         .into_iter()
         .map(|(key, value)| (key, value.filter(|value| !value.is_empty())))
         .collect();
-    text::metadata_patch(emptied)
+    text::coded(text::metadata_patch(emptied))
 }
 
 fn described(given: String) -> Result<String> {

@@ -58,6 +58,13 @@ fn checked(event: &Value, at: &str, sender: Sender) -> Result<NewEvent> {
             "{at}.deny_message: only a result of \"deny\" has one"
         )));
     }
+    if let Some(ids) = event["stop_reason"]["event_ids"].as_array()
+        && ids.is_empty()
+    {
+        return Err(Error::Invalid(format!(
+            "{at}.stop_reason.event_ids must name at least one event"
+        )));
+    }
     let mut body = event.as_object().cloned().unwrap_or_default();
     body.remove("type");
     let effect = effect(kind.name, &body);

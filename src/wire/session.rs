@@ -195,7 +195,7 @@ impl CreateSession {
         }
         let agent: AgentReference = reference(self.agent)?;
         let title = self.title.map(|title| text::free("title", title, TITLE_CHARS));
-        let metadata = text::metadata(self.metadata.unwrap_or_default().0)?;
+        let metadata = text::coded(text::metadata(self.metadata.unwrap_or_default().0))?;
         let budget = self.budget.as_ref().map(budget).transpose()?;
         let events = event::initial(&events)?;
         let resources = self.resources.unwrap_or_default();
@@ -367,7 +367,9 @@ impl UpdateSession {
                 .map(|given| agent::mcp_servers("agent.mcp_servers", Some(given)))
                 .transpose()?,
             title: title.transpose()?,
-            metadata: self.metadata.map(|Pairs(patch)| text::metadata_patch(patch)).transpose()?,
+            metadata: text::coded(
+                self.metadata.map(|Pairs(patch)| text::metadata_patch(patch)).transpose(),
+            )?,
             budget: budgeted,
         })
     }

@@ -82,7 +82,7 @@ pub struct UpdateWork {
 
 impl UpdateWork {
     pub fn checked(self) -> Result<MetadataPatch> {
-        text::metadata_patch(self.metadata.0)
+        text::coded(text::metadata_patch(self.metadata.0))
     }
 }
 

@@ -19,6 +19,7 @@ use super::page::TimeRange;
 use super::store::Ledger;
 use super::text::{self, Metadata, MetadataPatch};
 use super::time::Timestamp;
+use super::work::Work;
 use super::{Error, Result};
 
 pub const STATUS_IDLE: &str = "session.status_idle";
@@ -213,7 +214,7 @@ impl Session {
             session.title = title;
         }
         if let Some(patch) = &patch.metadata {
-            session.metadata = text::patched(&self.metadata, patch)?;
+            session.metadata = text::coded(text::patched(&self.metadata, patch))?;
         }
         if let Some(budget) = patch.budget {
             session.budget = budget;
@@ -251,6 +252,13 @@ impl Session {
             )));
         }
         Ok(())
+    }
+
+    /// Whether a turn that began while `work` was held, and which has just been stopped, is left
+    /// without a worker: it may have begun while the worker was leaving.
+    pub fn is_left_by(&self, work: &Work) -> bool {
+        self.status == Status::Running
+            && self.running_since.zip(work.offered_at).is_some_and(|(since, at)| since > at)
     }
 
     /// Whether nothing more will happen in it.

@@ -267,3 +267,20 @@ fn an_agent_is_changed_only_while_its_session_rests() {
     send(&mut running, 1, vec![message()]).unwrap();
     assert!(running.updated(patch("[1]")).is_err());
 }
+
+#[test]
+fn a_turn_that_began_while_its_worker_was_leaving_needs_another() {
+    let work = |offered: i64| {
+        let (id, space) = (crate::domain::id::WorkId::new("1"), WorkspaceId::new("1"));
+        let mut work = Work::new(id, space, EnvironmentId::new("1"), SessionId::new("1"), at(0));
+        work.offer(crate::domain::id::TokenId::new("1"), at(offered));
+        work
+    };
+    let mut session = session();
+    send(&mut session, 5, vec![message()]).unwrap();
+
+    assert!(session.is_left_by(&work(4)));
+    assert!(!session.is_left_by(&work(6)));
+    send(&mut session, 7, vec![status(Status::Idle, &[])]).unwrap();
+    assert!(!session.is_left_by(&work(4)));
+}

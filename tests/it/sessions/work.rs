@@ -246,6 +246,23 @@ async fn a_dormant_session_is_queued_again_by_a_message_and_a_busy_one_is_not() 
 }
 
 #[tokio::test]
+async fn a_message_that_comes_while_a_worker_leaves_is_worked_on_once() {
+    let queue = Queue::new().await;
+    let (item, _) = queue.take().await;
+    queue.at(1);
+    queue.stage.send(&queue.server, json!([{"type": "user.message", "content": []}])).await;
+    let stop = format!("{}{item}/stop", queue.stage.queue());
+
+    queue.server.call("POST", &stop, Some(json!({"force": true}))).await.ok();
+
+    let (next, _) = queue.take().await;
+    assert_ne!(next, item);
+    let stop = format!("{}{next}/stop", queue.stage.queue());
+    queue.server.call("POST", &stop, Some(json!({"force": true}))).await.ok();
+    assert_eq!(queue.poll().await, Value::Null);
+}
+
+#[tokio::test]
 async fn an_ended_session_is_not_offered() {
     let queue = Queue::new().await;
     let archived = queue.stage.another(&queue.server).await;
