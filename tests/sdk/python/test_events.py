@@ -340,6 +340,21 @@ def test_every_event_of_the_hosted_service_can_be_emitted(api, connect, session,
         assert known <= set(sent), event.type
 
 
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({}, "allow"),
+        ({"evaluated_permission": None}, "allow"),
+        ({"evaluated_permission": "ask"}, "ask"),
+    ],
+)
+def test_a_call_without_a_permission_is_allowed(model, given: dict, stored: str):
+    mcp = {"type": "agent.mcp_tool_use", "mcp_server_name": "docs", "name": "find", "input": {}}
+
+    for event in model.emit({**tool_use(), **given}, {**mcp, **given}):
+        assert event["evaluated_permission"] == stored
+
+
 BAD_OF_MODEL = {
     "no events": [],
     "the client's": [says("x")],

@@ -173,8 +173,8 @@ test("a session's token ends with the session", async () => {
 test("what is not served says so", async () => {
   const { client } = await newStage();
 
-  for (const call of [client.beta.files.list(), client.beta.vaults.list()]) {
-    const error = await failure(call);
+  for (const list of [() => client.beta.files.list(), () => client.beta.vaults.list()]) {
+    const error = await failure(list());
     assert.ok(error instanceof APIError);
     assert.equal(error.status, 404);
     assert.match(error.message, /memstored/);
