@@ -16,6 +16,9 @@ use crate::domain::{Error, Result};
 const THREADED: [&str; 3] =
     ["user.tool_confirmation", "user.tool_result", "user.custom_tool_result"];
 
+/// Calls that are allowed unless they say otherwise.
+const PERMITTED: [&str; 2] = ["agent.tool_use", "agent.mcp_tool_use"];
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SendEvents {
@@ -148,6 +151,9 @@ pub fn answered(event: &event::Event) -> Value {
         for name in optional.map(|field| field.name).chain(threaded) {
             whole.entry(name).or_insert(Value::Null);
         }
+    }
+    if PERMITTED.contains(&event.kind.as_str()) && whole["evaluated_permission"].is_null() {
+        whole.insert("evaluated_permission".into(), "allow".into());
     }
     if event.kind == "user.define_outcome" {
         whole.insert("outcome_id".into(), outcome_id(&event.id).into());

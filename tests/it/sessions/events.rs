@@ -70,7 +70,7 @@ async fn events_have_their_number_their_time_and_every_key() {
     );
     let times = column(&events, "processed_at");
     assert!(times.is_sorted_by(|one, two| one < two), "{times:?}");
-    assert_eq!(events["data"][3]["evaluated_permission"], Value::Null);
+    assert_eq!(events["data"][3]["evaluated_permission"], "allow");
     assert_eq!(events["data"][4]["stop_details"], Value::Null);
     let mut direct = database.direct().await;
     let numbers = direct.texts("select cast(seq as text) from events order by seq").await;
