@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import Any, Union
 
 from anthropic import (
@@ -53,6 +54,22 @@ class Blocking:
         return Blocking(value, self._portal) if waits else value
 
 
+# An older SDK has fewer of them.
+SESSION_SIDE = {
+    "agents": "agents",
+    "agent_versions": "agents.versions",
+    "environments": "environments",
+    "work": "environments.work",
+    "sessions": "sessions",
+    "attached": "sessions.resources",
+    "events": "sessions.events",
+}
+
+
+def within(resource: Any, path: str) -> Any:
+    return reduce(lambda found, part: getattr(found, part, None), path.split("."), resource)
+
+
 class Resources:
     """The resources of the SDK that this server has."""
 
@@ -61,13 +78,9 @@ class Resources:
         self.stores = face(beta.memory_stores)
         self.memories = face(beta.memory_stores.memories)
         self.versions = face(beta.memory_stores.memory_versions)
-        self.agents = face(beta.agents)
-        self.agent_versions = face(beta.agents.versions)
-        self.environments = face(beta.environments)
-        self.work = face(beta.environments.work)
-        self.sessions = face(beta.sessions)
-        self.attached = face(beta.sessions.resources)
-        self.events = face(beta.sessions.events)
+        for name, path in SESSION_SIDE.items():
+            if resource := within(beta, path):
+                setattr(self, name, face(resource))
 
 
 class Api(Resources):
