@@ -48,8 +48,9 @@ create index environments_by_time on environments (workspace_id, created_at, id)
 
 -- A key with an environment is that environment's key, and nothing else.
 alter table api_keys add column environment_id text references environments (id);
+create index api_keys_by_environment on api_keys (environment_id) where environment_id is not null;
 
--- With its own copy of the agent. last_seq and last_at are the ledger of its events.
+-- With its own copy of the agent. A deleted session is gone at once; a reaper erases it. last_seq and last_at are the ledger of its events.
 create table sessions (
   id text primary key,
   workspace_id text not null references workspaces (id),
@@ -76,11 +77,15 @@ create table sessions (
   running_since integer,
   created_at integer not null,
   updated_at integer not null,
+  ended_at integer,
   archived_at integer,
+  deleted_at integer,
   last_seq integer not null,
   last_at integer not null
 ) strict;
 create index sessions_by_time on sessions (workspace_id, created_at, id);
+create index sessions_by_status on sessions (workspace_id, status, created_at, id);
+create index sessions_to_erase on sessions (deleted_at) where deleted_at is not null;
 create index sessions_by_agent on sessions (agent_id, created_at, id);
 
 -- Name and description are the store's when it was attached.
@@ -97,18 +102,21 @@ create table session_stores (
 ) strict;
 create index session_stores_by_store on session_stores (store_id, session_id);
 
+-- answers is the ID of the event that one answers.
 create table events (
   session_id text not null references sessions (id),
   seq integer not null,
   id text not null,
   kind text not null,
   at integer not null,
+  answers text,
   body text not null,
   primary key (session_id, seq)
 ) strict;
 create index events_by_id on events (session_id, id);
-create index events_by_time on events (session_id, at);
-create index events_by_kind on events (session_id, kind, at);
+create index events_by_time on events (session_id, at, id);
+create index events_by_kind on events (session_id, kind, at, id);
+create index events_by_answer on events (session_id, answers) where answers is not null;
 
 -- token_id is the token of the last offer.
 create table work (
@@ -131,7 +139,7 @@ create table work (
 ) strict;
 create index work_by_time on work (environment_id, created_at, id);
 create index work_to_do on work (environment_id, created_at, id)
-  where state in ('queued', 'starting', 'active');
+  where state <> 'stopped';
 create index work_by_session on work (session_id, created_at, id);
 
 -- The secret itself is never here. A token of a poll ends with its hold of the work.

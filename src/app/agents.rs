@@ -9,6 +9,7 @@ use crate::domain::page::{Page, Paging, TimeRange};
 
 impl App {
     pub async fn create_agent(&self, grant: &Grant<ToWrite>, new: NewAgent) -> Result<Agent> {
+        new.config.check_size()?;
         self.enroll(grant).await?;
         let now = self.clock.now();
         let agent = Agent {

@@ -45,6 +45,10 @@ impl Keys {
         self.tokens.forget();
     }
 
+    pub fn forget_tokens(&self) {
+        self.tokens.forget();
+    }
+
     /// Whether this is the ID of the configured key.
     pub fn is_configured(&self, id: &ApiKeyId) -> bool {
         self.configured.as_ref().is_some_and(|configured| configured.hash.key_id() == *id)

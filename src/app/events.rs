@@ -3,7 +3,7 @@
 use super::App;
 use crate::db::{Arrivals, SendEvents};
 use crate::domain::access::{Grant, ToAdmin, ToReadSession, ToWriteSession};
-use crate::domain::event::{Event, EventFilter, NewEvent, Sender};
+use crate::domain::event::{self, Event, EventFilter, NewEvent, Sender};
 use crate::domain::id::{EventId, SessionId, WorkId, WorkspaceId};
 use crate::domain::page::{Page, Paging};
 use crate::domain::{Error, Result};
@@ -19,6 +19,9 @@ impl App {
         events: Vec<NewEvent>,
     ) -> Result<Vec<Event>> {
         let workspace = grant.session(&session)?.clone();
+        if grant.is_worker() {
+            event::check_worker(&events)?;
+        }
         self.receive(workspace, session, events, Sender::Client).await
     }
 
@@ -84,17 +87,23 @@ impl App {
                 })?
             }
         };
-        Ok(Follower { workspace, session, seq, arrivals })
+        Ok(Follower { workspace, session, seq, quiet: false, arrivals })
     }
 
-    /// The next events; none where nothing came for a while.
+    /// The next events; none where nothing came for a while. May be dropped while it waits.
     pub async fn next_events(&self, follower: &mut Follower) -> Result<Vec<Event>> {
-        let Follower { workspace, session, seq, arrivals } = follower;
-        let mut events = self.db.events_behind(workspace, session, *seq, AT_ONCE).await?;
-        if events.is_empty() {
-            arrivals.next().await;
-            events = self.db.events_behind(workspace, session, *seq, AT_ONCE).await?;
+        if follower.quiet {
+            follower.arrivals.next().await;
+            follower.quiet = false;
         }
+        self.look(follower).await
+    }
+
+    /// The events that have come by now.
+    pub async fn look(&self, follower: &mut Follower) -> Result<Vec<Event>> {
+        let Follower { workspace, session, seq, quiet, .. } = follower;
+        let events = self.db.events_behind(workspace, session, *seq, AT_ONCE).await?;
+        *quiet = events.is_empty();
         if let Some(last) = events.last() {
             *seq = last.seq;
         }
@@ -107,5 +116,7 @@ pub struct Follower {
     workspace: WorkspaceId,
     pub session: SessionId,
     seq: i64,
+    /// Whether the last look found nothing.
+    quiet: bool,
     arrivals: Arrivals,
 }

@@ -17,6 +17,8 @@ use crate::domain::{Error, Result};
 
 /// How long a worker counts as polling after a poll.
 const POLLING: Duration = Duration::from_secs(30);
+/// The longest name of a worker that is remembered.
+const WORKER_BYTES: usize = 255;
 /// Workers that are remembered.
 const WORKERS: usize = 10_000;
 
@@ -26,6 +28,9 @@ pub struct Workers(Mutex<HashMap<(EnvironmentId, String), Instant>>);
 
 impl Workers {
     fn saw(&self, environment: &EnvironmentId, worker: &str) {
+        if worker.len() > WORKER_BYTES {
+            return;
+        }
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= WORKERS {
             seen.retain(|_, at| at.elapsed() < POLLING);
@@ -71,6 +76,7 @@ impl App {
                 environment: environment.clone(),
                 reclaim_millis: request.reclaim_millis,
                 token,
+                next: WorkId::new(&self.suffix()),
             };
             if let Some(work) = self.db.poll_work(poll).await? {
                 return Ok(Some((work, secret)));
@@ -102,7 +108,6 @@ impl App {
     ) -> Result<Heartbeat> {
         let on = self.on_work(grant, environment, id)?;
         let (_, beat) = self.db.change_work(on, WorkChange::Heartbeat { expected, wish }).await?;
-        self.keys.forget();
         beat.ok_or_else(|| Error::internal("a heartbeat was not answered with one"))
     }
 
@@ -115,7 +120,7 @@ impl App {
     ) -> Result<Work> {
         let on = self.on_work(grant, environment, id)?;
         let (work, _) = self.db.change_work(on, WorkChange::Stop { force }).await?;
-        self.keys.forget();
+        self.keys.forget_tokens();
         Ok(work)
     }
 
@@ -127,7 +132,7 @@ impl App {
     ) -> Result<Work> {
         let (workspace, at) = (grant.workspace().clone(), self.clock.now());
         let next = id.clone();
-        self.db.work(&OnWork { workspace, environment, id, session: None, next, at }).await
+        self.db.work(&OnWork { workspace, environment, id, held_by: None, next, at }).await
     }
 
     pub async fn update_work(
@@ -139,7 +144,7 @@ impl App {
     ) -> Result<Work> {
         let (workspace, at) = (grant.workspace().clone(), self.clock.now());
         let next = id.clone();
-        let on = OnWork { workspace, environment, id, session: None, next, at };
+        let on = OnWork { workspace, environment, id, held_by: None, next, at };
         Ok(self.db.change_work(on, WorkChange::Update { metadata }).await?.0)
     }
 
@@ -182,8 +187,8 @@ impl App {
         id: WorkId,
     ) -> Result<OnWork> {
         let workspace = grant.environment(&environment)?.clone();
-        let session = grant.only_session().cloned();
+        let held_by = grant.session_token();
         let next = WorkId::new(&self.suffix());
-        Ok(OnWork { workspace, environment, id, session, next, at: self.clock.now() })
+        Ok(OnWork { workspace, environment, id, held_by, next, at: self.clock.now() })
     }
 }

@@ -154,6 +154,7 @@ impl Change<'_> {
         let at = self.enter(id, Kind::WorkspaceDeleted, id).await?;
         for sql in [
             "update api_keys set revoked_at = $1 where workspace_id = $2 and revoked_at is null",
+            "update sessions set deleted_at = $1 where workspace_id = $2 and deleted_at is null",
             "update workspaces set deleted_at = $1 where id = $2",
         ] {
             self.connection.execute(Sql::new(sql).bind(at.micros()).bind(id)).await?;

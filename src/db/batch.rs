@@ -311,7 +311,7 @@ fn selects<'a>(select: &'static str, ids: impl Iterator<Item = &'a str>) -> Vec<
 }
 
 /// Repeats the last item up to a power of two, so that few distinct statements are prepared.
-fn padded<'a, T: 'a>(items: impl IntoIterator<Item = &'a T>) -> impl Iterator<Item = &'a T> {
+pub fn padded<'a, T: 'a>(items: impl IntoIterator<Item = &'a T>) -> impl Iterator<Item = &'a T> {
     let items: Vec<_> = items.into_iter().collect();
     let missing = items.len().next_power_of_two() - items.len();
     let last = items.last().copied();

@@ -25,7 +25,11 @@ const BYTES: i64 = 8 << 20;
 const MEASURED: usize = 1000;
 
 const LEDGERS: &str = "select cast((select coalesce(sum(last_seq), 0) from stores) + \
-                       (select coalesce(sum(last_seq), 0) from workspaces) as bigint)";
+                       (select coalesce(sum(last_seq), 0) from workspaces) + \
+                       (select coalesce(sum(last_seq), 0) from sessions) + \
+                       (select count(*) from session_tokens) + (select \
+                       coalesce(max(acknowledged_at), 0) + coalesce(max(latest_heartbeat_at), 0) + \
+                       coalesce(max(stop_requested_at), 0) from work) as bigint)";
 
 /// How far a copy has come. Each row is copied, and then compared.
 #[derive(Clone, Copy, Debug)]

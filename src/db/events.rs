@@ -1,10 +1,11 @@
 //! Events of sessions. They are shown when they are committed, in every instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::batch::padded;
 use super::connection::Connection;
 use super::sessions::{find_locked, save};
 use super::shared::Backend;
@@ -14,17 +15,24 @@ use super::transaction::{Failure, Transaction};
 use super::{Db, environments, rows, verdict, work};
 use crate::domain::event::{Event, EventFilter, NewEvent, Sender};
 use crate::domain::id::{EnvironmentId, EventId, SessionId, WorkId, WorkspaceId};
+use crate::domain::json::Json;
 use crate::domain::page::{Cursor, List, Page, Paging};
 use crate::domain::session::{Surroundings, referred};
 use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result};
 
-const COLUMNS: &str = "select id, seq, kind, at, body from events where ";
-const EXISTS: &str = "select last_seq from sessions where id = $1 and workspace_id = $2";
-/// Rows of one statement.
-const CHUNK: usize = 500;
+/// With the size of the body in its place; bodies are read when it is known how many fit.
+const MEASURED: &str =
+    "select id, seq, kind, at, answers, cast(length(body) as bigint) from events where ";
+const BODIES: &str = "select seq, body from events where ";
+const EXISTS: &str = "select last_seq from sessions where id = $1 and workspace_id = $2 and \
+                      deleted_at is null";
+/// Rows of one statement: few, so that few distinct ones are prepared.
+const CHUNK: usize = 32;
+/// Characters of bodies that are read at once, unless one event alone has more.
+const AT_ONCE: i64 = 16 << 20;
 /// How often those who wait look for what another instance has committed.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A SQLite file has one server; what else writes to it writes neither events nor work.
 const LOOK_SELDOM: Duration = Duration::from_secs(5);
 
@@ -81,19 +89,19 @@ impl Db {
         paging: &Paging,
     ) -> Result<Page<Event>> {
         let owner = format!("{session}{}", if filter.newest_first { " desc" } else { "" });
-        let mut sql = of(session);
-        if !filter.kinds.is_empty() {
-            sql.push(" and kind in (").push_list(filter.kinds.iter().map(String::as_str)).push(")");
-        }
+        let mut sql = of(MEASURED, session, &filter.kinds);
         let order = Order { by: "at", newest_first: filter.newest_first };
         in_order(&mut sql, order, List::Events, &owner, filter.at, paging)?;
         let mut reader = self.read().await?;
         let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
         last_seq(&mut reader, workspace, session).await?;
-        let events = found.iter().map(event).collect::<sqlx::Result<_>>();
-        Ok(Page::cut(events.map_err(verdict::trouble)?, paging.limit, |event: &Event| {
+        let (measured, limit) = fitting(&found, paging.limit).map_err(verdict::trouble)?;
+        let mut page = Page::cut(measured, limit, |event: &Event| {
             Cursor::time(List::Events, &owner, event.at, &event.id)
-        }))
+        });
+        let filled = fill(&mut reader, session, &filter.kinds, &mut page.items).await;
+        filled.map_err(verdict::trouble)?;
+        Ok(page)
     }
 
     /// The number of a session's last event; 0 where it has none.
@@ -103,10 +111,10 @@ impl Db {
 
     /// The number of one event.
     pub async fn event_number(&self, session: &SessionId, id: &EventId) -> Result<Option<i64>> {
-        let mut sql = of(session);
-        sql.push(" and id = ").push_bind(id.as_str());
+        let mut sql = Sql::new("select seq from events where session_id = ");
+        sql.push_bind(session.as_str()).push(" and id = ").push_bind(id.as_str());
         let row = self.read().await?.fetch_optional(sql).await.map_err(verdict::trouble)?;
-        Ok(row.as_ref().map(event).transpose().map_err(verdict::trouble)?.map(|event| event.seq))
+        row.map(|row| row.get(0)).transpose().map_err(verdict::trouble)
     }
 
     /// The first events behind a number, in their order.
@@ -117,19 +125,66 @@ impl Db {
         seq: i64,
         limit: i64,
     ) -> Result<Vec<Event>> {
-        let mut sql = of(session);
-        sql.push(" and seq > ").push_bind(seq).push(" order by seq limit ").push_bind(limit);
         let mut reader = self.read().await?;
-        let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
-        last_seq(&mut reader, workspace, session).await?;
-        found.iter().map(event).collect::<sqlx::Result<_>>().map_err(verdict::trouble)
+        if last_seq(&mut reader, workspace, session).await? <= seq {
+            return Ok(Vec::new());
+        }
+        let mut sql = of(MEASURED, session, &[]);
+        sql.push(" and seq > ").push_bind(seq).push(" order by seq limit ").push_bind(limit);
+        let read = async {
+            let found = reader.fetch_all(sql).await?;
+            let (mut events, many) = fitting(&found, found.len())?;
+            events.truncate(many);
+            fill(&mut reader, session, &[], &mut events).await?;
+            Ok(events)
+        };
+        read.await.map_err(verdict::trouble)
     }
 }
 
-fn of(session: &SessionId) -> Sql {
-    let mut sql = Sql::new(COLUMNS);
+/// A query of a session's events, of some kinds or of all.
+fn of(select: &'static str, session: &SessionId, kinds: &[String]) -> Sql {
+    let mut sql = Sql::new(select);
     sql.push("session_id = ").push_bind(session.as_str());
+    if !kinds.is_empty() {
+        sql.push(" and kind in (").push_list(kinds.iter().map(String::as_str)).push(")");
+    }
     sql
+}
+
+/// The events without their bodies, and how many of the first `limit` are read at once.
+fn fitting(rows: &[Row], limit: usize) -> sqlx::Result<(Vec<Event>, usize)> {
+    let mut events = Vec::with_capacity(rows.len());
+    let (mut size, mut many) = (0, 0);
+    for row in rows {
+        size += row.get::<i64>(5)?;
+        if many < limit && (many == 0 || size <= AT_ONCE) {
+            many += 1;
+        }
+        events.push(measured(row)?);
+    }
+    Ok((events, many))
+}
+
+/// Reads the bodies of events that follow each other in a list of these kinds.
+async fn fill(
+    reader: &mut Connection,
+    session: &SessionId,
+    kinds: &[String],
+    events: &mut [Event],
+) -> sqlx::Result<()> {
+    let numbers = || events.iter().map(|event| event.seq);
+    let Some((first, last)) = numbers().min().zip(numbers().max()) else { return Ok(()) };
+    let mut sql = of(BODIES, session, kinds);
+    sql.push(" and seq >= ").push_bind(first).push(" and seq <= ").push_bind(last);
+    let mut bodies = BTreeMap::new();
+    for row in reader.fetch_all(sql).await? {
+        bodies.insert(row.get::<i64>(0)?, rows::json(&row, 1)?);
+    }
+    for event in events {
+        event.body = bodies.remove(&event.seq).ok_or_else(|| rows::corrupt("event"))?;
+    }
+    Ok(())
 }
 
 async fn last_seq(
@@ -151,14 +206,16 @@ impl Transaction for SendEvents {
         let id = &session.environment;
         let environment = environments::find_any(connection, &self.workspace, id).await?;
         let environment = environment.ok_or_else(|| Error::not_found(EnvironmentId::WHAT, id))?;
-        let referred = kinds(connection, &self.session, &referred(&self.events)).await?;
-        let around = Surroundings { environment: &environment, referred, now: self.at };
+        let named = referred(&self.events);
+        let referred = kinds(connection, &self.session, &named).await?;
+        let answered = answered(connection, &self.session, &named).await?;
+        let around = Surroundings { environment: &environment, referred, answered, now: self.at };
         let (events, ids) = (self.events.clone(), self.ids.clone());
         let received = session.receive(events, self.sender, &around, ids)?;
         save(connection, &session, &received.all).await?;
         if session.is_over() {
             work::stop_unheld(connection, &session.id, self.at).await?;
-        } else if received.woken
+        } else if received.calls
             && environment.is_self_hosted()
             && !work::is_any_open(connection, &session.id, self.at).await?
         {
@@ -178,9 +235,27 @@ async fn kinds(
     for ids in ids.chunks(CHUNK) {
         let mut sql = Sql::new("select id, kind from events where session_id = ");
         sql.push_bind(session.as_str()).push(" and id in (");
-        sql.push_list(ids.iter().map(String::as_str)).push(")");
+        sql.push_list(padded(ids).map(String::as_str)).push(")");
         for row in connection.fetch_all(sql).await? {
             found.insert(row.get(0)?, row.get(1)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Those of a session's events that another one answers.
+async fn answered(
+    connection: &mut Connection,
+    session: &SessionId,
+    ids: &[String],
+) -> sqlx::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for ids in ids.chunks(CHUNK) {
+        let mut sql = Sql::new("select answers from events where session_id = ");
+        sql.push_bind(session.as_str()).push(" and answers in (");
+        sql.push_list(padded(ids).map(String::as_str)).push(")");
+        for row in connection.fetch_all(sql).await? {
+            found.insert(row.get(0)?);
         }
     }
     Ok(found)
@@ -192,7 +267,8 @@ pub async fn insert(
     events: &[Event],
 ) -> sqlx::Result<()> {
     for events in events.chunks(CHUNK) {
-        let mut sql = Sql::new("insert into events (session_id, seq, id, kind, at, body) ");
+        let mut sql =
+            Sql::new("insert into events (session_id, seq, id, kind, at, answers, body) ");
         sql.push_values(events, |event| {
             vec![
                 session.as_str().into(),
@@ -200,6 +276,7 @@ pub async fn insert(
                 event.id.as_str().into(),
                 event.kind.as_str().into(),
                 event.at.micros().into(),
+                event.answers.as_deref().into(),
                 event.body.as_str().into(),
             ]
         });
@@ -208,13 +285,14 @@ pub async fn insert(
     Ok(())
 }
 
-/// Reads [`COLUMNS`].
-fn event(row: &Row) -> sqlx::Result<Event> {
+/// Reads [`MEASURED`].
+fn measured(row: &Row) -> sqlx::Result<Event> {
     Ok(Event {
         id: EventId::stored(row.get(0)?),
         seq: row.get(1)?,
         kind: row.get(2)?,
         at: rows::time(row, 3)?,
-        body: rows::json(row, 4)?,
+        answers: row.get(4)?,
+        body: Json::empty(),
     })
 }

@@ -22,6 +22,7 @@ mod location;
 mod log;
 mod memories;
 mod migrate;
+mod polls;
 mod reap;
 mod residue;
 mod rows;
@@ -50,7 +51,8 @@ pub use location::{Durability, Location};
 pub use migrate::{Fresh, Installation, Schema};
 pub use sessions::{NewSessionRow, SessionChange};
 pub use tables::{Kind, TABLES, Table};
-pub use work::{OnWork, Poll, QueueStats, WorkChange};
+pub use polls::Poll;
+pub use work::{OnWork, QueueStats, WorkChange};
 
 use self::location::Purpose;
 use self::shared::{Reader, Shared};

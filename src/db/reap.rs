@@ -1,4 +1,5 @@
-//! Erasing what a deleted store leaves, in batches small enough that writers hardly wait.
+//! Erasing what deleted stores, sessions and workspaces leave, in batches small enough that writers
+//! hardly wait.
 
 use super::connection::Connection;
 use super::log;
@@ -17,6 +18,23 @@ const VERSIONS: &str =
     "delete from versions where id in (select id from versions where store_id = $1 limit $2)";
 const EMPTY: &str = "update stores set name = '', description = '', metadata = '{}', memories = 0, \
                      erased_at = $2 where id = $1";
+
+const NEXT_SESSION: &str =
+    "select id from sessions where deleted_at is not null order by deleted_at limit 1";
+const EVENTS: &str = "delete from events where session_id = $1 and seq in (select seq from events \
+                      where session_id = $1 limit $2)";
+/// What is left of a session without events. A token points to its work.
+const SESSION: [&str; 4] = [
+    "delete from session_tokens where session_id = $1",
+    "delete from work where session_id = $1",
+    "delete from session_stores where session_id = $1",
+    "delete from sessions where id = $1",
+];
+
+const NEXT_AGENT: &str = "select id from agents where workspace_id in (select w.id from workspaces \
+                          w where w.deleted_at is not null) limit 1";
+const AGENT: [&str; 2] =
+    ["delete from agent_versions where agent_id = $1", "delete from agents where id = $1"];
 
 /// Erases one batch; says whether there is more.
 pub async fn run(shared: &Shared, at: Timestamp) -> Result<bool> {
@@ -37,7 +55,7 @@ pub async fn run(shared: &Shared, at: Timestamp) -> Result<bool> {
             done.map(|()| true).map_err(|error| shared.failed(error))
         }
         // What the rows held is in the log until it is emptied; a reader may put that off.
-        (Backend::Sqlite(_), Reaped::Store) => {
+        (Backend::Sqlite(_), Reaped::Last) => {
             Ok(shared.truncate(&mut connection).await.map_or(true, |()| true))
         }
     }
@@ -48,8 +66,8 @@ pub async fn run(shared: &Shared, at: Timestamp) -> Result<bool> {
 enum Reaped {
     Nothing,
     Rows,
-    /// The last of a store.
-    Store,
+    /// The last of a store, a session or an agent.
+    Last,
 }
 
 async fn transact(connection: &mut Connection, at: Timestamp) -> sqlx::Result<Reaped> {
@@ -57,10 +75,39 @@ async fn transact(connection: &mut Connection, at: Timestamp) -> sqlx::Result<Re
     next.push(connection.dialect().lock());
     let reaped = match connection.begin_with(next).await?.first() {
         Some(store) => erase(connection, store.get(0)?, at).await?,
-        None => Reaped::Nothing,
+        None => erase_session(connection).await?,
     };
     connection.commit().await?;
     Ok(reaped)
+}
+
+async fn erase_session(connection: &mut Connection) -> sqlx::Result<Reaped> {
+    let Some(session) = next(connection, NEXT_SESSION).await? else {
+        return erase_agent(connection).await;
+    };
+    let events = Sql::new(EVENTS).bind(session.as_str()).bind(BATCH);
+    if connection.execute(events).await? > 0 {
+        return Ok(Reaped::Rows);
+    }
+    for sql in SESSION {
+        connection.execute(Sql::new(sql).bind(session.as_str())).await?;
+    }
+    Ok(Reaped::Last)
+}
+
+/// Agents of a deleted workspace go when its sessions are gone, which point to them.
+async fn erase_agent(connection: &mut Connection) -> sqlx::Result<Reaped> {
+    let Some(agent) = next(connection, NEXT_AGENT).await? else { return Ok(Reaped::Nothing) };
+    for sql in AGENT {
+        connection.execute(Sql::new(sql).bind(agent.as_str())).await?;
+    }
+    Ok(Reaped::Last)
+}
+
+async fn next(connection: &mut Connection, sql: &'static str) -> sqlx::Result<Option<String>> {
+    let mut sql = Sql::new(sql);
+    sql.push(connection.dialect().lock());
+    connection.fetch_optional(sql).await?.map(|row| row.get(0)).transpose()
 }
 
 async fn erase(connection: &mut Connection, store: &str, at: Timestamp) -> sqlx::Result<Reaped> {
@@ -70,5 +117,5 @@ async fn erase(connection: &mut Connection, store: &str, at: Timestamp) -> sqlx:
         }
     }
     connection.execute(Sql::new(EMPTY).bind(store).bind(at.micros())).await?;
-    Ok(Reaped::Store)
+    Ok(Reaped::Last)
 }

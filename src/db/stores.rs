@@ -25,7 +25,7 @@ const EXISTS: &str =
 impl Db {
     pub async fn store(&self, workspace: &WorkspaceId, id: &StoreId) -> Result<Store> {
         let mut reader = self.read().await?;
-        let found = find(&mut reader, workspace, id).await.map_err(verdict::trouble)?;
+        let found = find(&mut reader, workspace, id, "").await.map_err(verdict::trouble)?;
         found.ok_or_else(|| Error::not_found(StoreId::WHAT, id))
     }
 
@@ -97,12 +97,15 @@ pub fn in_order(
     Ok(())
 }
 
+/// One store; `lock` is empty, or the dialect's.
 pub async fn find(
     connection: &mut Connection,
     workspace: &WorkspaceId,
     id: &StoreId,
+    lock: &str,
 ) -> sqlx::Result<Option<Store>> {
-    let sql = Sql::new(BY_ID).bind(id.as_str()).bind(workspace.as_str());
+    let mut sql = Sql::new(BY_ID).bind(id.as_str()).bind(workspace.as_str());
+    sql.push(lock);
     connection.fetch_optional(sql).await?.as_ref().map(rows::store).transpose()
 }
 

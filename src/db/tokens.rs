@@ -19,7 +19,7 @@ use crate::domain::{Error, Result};
 const BY_HASH: &str = "select t.id, t.session_id, s.workspace_id, t.expires_at, a.store_id, a.access from \
      session_tokens t join sessions s on s.id = t.session_id join workspaces w on w.id = \
      s.workspace_id left join session_stores a on a.session_id = s.id where t.token_sha256 = $1 \
-     and s.archived_at is null and w.deleted_at is null order by a.position";
+     and s.archived_at is null and s.deleted_at is null and w.deleted_at is null order by a.position";
 
 impl Db {
     /// The token with this hash, of a live session.

@@ -5,23 +5,18 @@ use super::sessions::find_locked;
 use super::sql::{Arg, Row, Sql};
 use super::stores::newest_first;
 use super::transaction::{Failure, Transaction};
-use super::{Db, rows, tokens, verdict};
+use super::{Db, rows, verdict};
 use crate::domain::id::{EnvironmentId, SessionId, TokenId, WorkId, WorkspaceId};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::session::Session;
 use crate::domain::text::MetadataPatch;
 use crate::domain::time::Timestamp;
-use crate::domain::token::NewToken;
 use crate::domain::work::{GRACE_SECONDS, Heartbeat, State, Work};
 use crate::domain::{Error, Result};
 
-const COLUMNS: &str = "select id, workspace_id, environment_id, session_id, state, metadata, created_at, offered_at, \
+pub const COLUMNS: &str = "select id, workspace_id, environment_id, session_id, state, metadata, created_at, offered_at, \
      acknowledged_at, started_at, latest_heartbeat_at, stop_requested_at, stopped_at, ttl_seconds, \
      leased_until, token_id from work where ";
-/// Those that a poll may offer; the rule is `Work::is_free`, which is asked again.
-const TO_DO: &str = " and state in ('queued', 'starting', 'active') and (state <> 'queued' or offered_at is null or \
-     offered_at <= ";
-
 /// What an item of work is asked for.
 #[derive(Clone, Debug)]
 pub enum WorkChange {
@@ -38,7 +33,7 @@ pub struct OnWork {
     pub environment: EnvironmentId,
     pub id: WorkId,
     /// A session token reaches its own work only.
-    pub session: Option<SessionId>,
+    pub held_by: Option<(SessionId, TokenId)>,
     /// The ID of an item that may have to follow.
     pub next: WorkId,
     pub at: Timestamp,
@@ -52,29 +47,7 @@ pub struct QueueStats {
     pub oldest: Option<Timestamp>,
 }
 
-/// A poll: which queue, and the secret that goes with what it finds.
-#[derive(Clone, Debug)]
-pub struct Poll {
-    pub workspace: WorkspaceId,
-    pub environment: EnvironmentId,
-    pub reclaim_millis: i64,
-    /// Its session and its end are those of the work.
-    pub token: NewToken,
-}
-
 impl Db {
-    /// Offers the oldest item that is free.
-    pub async fn poll_work(&self, poll: Poll) -> Result<Option<Work>> {
-        // A queue is empty most of the time, and looking writes nothing.
-        let mut reader = self.read().await?;
-        let free = poll.find(&mut reader, "").await.map_err(verdict::trouble)?;
-        drop(reader);
-        if free.is_none() {
-            return Ok(None);
-        }
-        self.change(poll).await
-    }
-
     pub async fn change_work(
         &self,
         on: OnWork,
@@ -134,47 +107,6 @@ impl Db {
     }
 }
 
-impl Poll {
-    async fn find(&self, connection: &mut Connection, lock: &str) -> sqlx::Result<Option<Work>> {
-        let now = self.token.created_at;
-        let mut sql = Sql::new(COLUMNS);
-        sql.push("environment_id = ").push_bind(self.environment.as_str());
-        sql.push(" and workspace_id = ").push_bind(self.workspace.as_str());
-        sql.push(TO_DO).push_bind(now.micros() - self.reclaim_millis * 1000);
-        sql.push(") and (state = 'queued' or leased_until <= ").push_bind(now.micros());
-        sql.push(") order by created_at, id limit 1").push(lock);
-        connection.fetch_optional(sql).await?.as_ref().map(work).transpose()
-    }
-}
-
-impl Transaction for Poll {
-    type Done = Option<Work>;
-
-    async fn apply(&self, connection: &mut Connection) -> Result<Option<Work>, Failure> {
-        let now = self.token.created_at;
-        let lock = connection.dialect().lock_free();
-        let found = self.find(connection, lock).await?;
-        let Some(mut found) = found.filter(|found| found.is_free(now, self.reclaim_millis)) else {
-            return Ok(None);
-        };
-        found.offer(self.token.id.clone(), now);
-        save(connection, &found).await?;
-        // Whoever held it has lost it, and may still save what it has.
-        let sql = Sql::new(
-            "update session_tokens set expires_at = $1 where work_id = $2 and expires_at > $1",
-        );
-        let grace = now.plus_seconds(GRACE_SECONDS);
-        connection.execute(sql.bind(grace.micros()).bind(found.id.as_str())).await?;
-        let token = NewToken {
-            session: found.session.clone(),
-            expires_at: found.token_until(),
-            ..self.token.clone()
-        };
-        tokens::insert(connection, &token, Some(&found.id)).await?;
-        Ok(Some(found))
-    }
-}
-
 struct Change {
     on: OnWork,
     change: WorkChange,
@@ -196,6 +128,7 @@ impl Transaction for Change {
         let lock = connection.dialect().lock();
         let mut found = find(connection, &self.on, lock).await?.ok_or_else(unknown)?;
         let before = found.clone();
+        self.check_holder(connection, &mut found).await?;
         let mut beat = None;
         match &self.change {
             WorkChange::Acknowledge => found.acknowledge(self.on.at)?,
@@ -208,18 +141,54 @@ impl Transaction for Change {
         if found != before {
             save(connection, &found).await?;
         }
-        if found.token_until() != before.token_until() {
+        if (found.token_until(), &found.token) != (before.token_until(), &before.token) {
+            end_token(
+                connection,
+                before.token.as_ref().filter(|_| found.token != before.token),
+                self.on.at,
+            )
+            .await?;
             extend_token(connection, &found).await?;
         }
-        if let Some(session) = session
-            && found.state == State::Stopped
-            && before.state != State::Stopped
-            && session.is_left_by(&found)
+        let stopped = found.state == State::Stopped && before.state != State::Stopped;
+        if let Some(session) = session.filter(|_| stopped)
+            && let Some(at) = session.left_by(&found, self.on.at)
         {
-            insert(connection, &session, self.on.next.clone(), self.on.at).await?;
+            insert(connection, &session, self.on.next.clone(), at).await?;
         }
         Ok((found, beat))
     }
+}
+
+impl Change {
+    /// Refuses a token of this item that has lost it. One that an administrator made is of no item.
+    async fn check_holder(
+        &self,
+        connection: &mut Connection,
+        found: &mut Work,
+    ) -> Result<(), Failure> {
+        let Some((_, token)) = &self.on.held_by else { return Ok(()) };
+        let sql = Sql::new("select work_id from session_tokens where id = $1");
+        let row = connection.fetch_optional(sql.bind(token.as_str())).await?;
+        let of: Option<String> = row.map(|row| row.get(0)).transpose()?.flatten();
+        match of {
+            Some(of) if of == found.id.as_str() => Ok(found.claim(token)?),
+            Some(_) => Err(Error::not_found(WorkId::WHAT, &found.id).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Lets a token that has lost its item go on for as long as it takes to save what there is.
+async fn end_token(
+    connection: &mut Connection,
+    token: Option<&TokenId>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let Some(token) = token else { return Ok(()) };
+    let sql = Sql::new("update session_tokens set expires_at = $1 where id = $2");
+    let grace = now.plus_seconds(GRACE_SECONDS).micros();
+    connection.execute(sql.bind(grace).bind(token.as_str())).await.map(drop)
 }
 
 /// The token of the last offer ends when its hold does; those of earlier offers have their end.
@@ -234,7 +203,7 @@ async fn find(connection: &mut Connection, on: &OnWork, lock: &str) -> sqlx::Res
     sql.push("id = ").push_bind(on.id.as_str());
     sql.push(" and environment_id = ").push_bind(on.environment.as_str());
     sql.push(" and workspace_id = ").push_bind(on.workspace.as_str());
-    if let Some(session) = &on.session {
+    if let Some((session, _)) = &on.held_by {
         sql.push(" and session_id = ").push_bind(session.as_str());
     }
     sql.push(lock);
@@ -283,10 +252,15 @@ pub async fn stop_all(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     for mut work in of_session(connection, session).await? {
-        work.stop(true, now);
-        save(connection, &work).await?;
+        end(connection, &mut work, now).await?;
     }
     Ok(())
+}
+
+async fn end(connection: &mut Connection, work: &mut Work, now: Timestamp) -> sqlx::Result<()> {
+    work.stop(true, now);
+    save(connection, work).await?;
+    extend_token(connection, work).await
 }
 
 /// Stops what nobody has taken. Whoever works on a session sees by its events that it is over, and
@@ -298,8 +272,7 @@ pub async fn stop_unheld(
 ) -> sqlx::Result<()> {
     for mut work in of_session(connection, session).await? {
         if work.state == State::Queued {
-            work.stop(true, now);
-            save(connection, &work).await?;
+            end(connection, &mut work, now).await?;
         }
     }
     Ok(())
@@ -313,7 +286,7 @@ async fn of_session(connection: &mut Connection, session: &SessionId) -> sqlx::R
     connection.fetch_all(sql).await?.iter().map(work).collect()
 }
 
-async fn save(connection: &mut Connection, work: &Work) -> sqlx::Result<()> {
+pub async fn save(connection: &mut Connection, work: &Work) -> sqlx::Result<()> {
     let mut sql = Sql::new("update work set ");
     for (at, (column, value)) in states(work).into_iter().enumerate() {
         sql.push(if at == 0 { "" } else { ", " }).push(column).push(" = ").push_bind(value);
@@ -341,7 +314,7 @@ fn states(work: &Work) -> [(&'static str, Arg); 11] {
 }
 
 /// Reads [`COLUMNS`].
-fn work(row: &Row) -> sqlx::Result<Work> {
+pub fn work(row: &Row) -> sqlx::Result<Work> {
     Ok(Work {
         id: WorkId::stored(row.get(0)?),
         workspace: WorkspaceId::stored(row.get(1)?),

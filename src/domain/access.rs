@@ -280,6 +280,13 @@ pub trait OnSession: Required {}
 impl OnSession for ToReadSession {}
 impl OnSession for ToWriteSession {}
 
+impl Grant<ToWriteSession> {
+    /// Whether it is the session itself that speaks, through its worker, and no client.
+    pub fn is_worker(&self) -> bool {
+        matches!(self.caller.reach, Reach::Session { .. })
+    }
+}
+
 impl<S: OnSession> Grant<S> {
     /// The workspace of a session that the caller may reach.
     pub fn session(&self, id: &SessionId) -> Result<&WorkspaceId> {
@@ -309,11 +316,13 @@ impl<S: OnQueue> Grant<S> {
         }
     }
 
-    /// The session that work has to belong to, for a token.
-    pub fn only_session(&self) -> Option<&SessionId> {
-        match &self.caller.reach {
-            Reach::Session { session, .. } => Some(session),
-            Reach::Workspace | Reach::Environment(_) => None,
+    /// The token that asks, and the session that its work has to belong to.
+    pub fn session_token(&self) -> Option<(SessionId, TokenId)> {
+        match (&self.caller.reach, &self.caller.credential) {
+            (Reach::Session { session, .. }, Credential::Token(token)) => {
+                Some((session.clone(), token.clone()))
+            }
+            _ => None,
         }
     }
 }

@@ -64,6 +64,10 @@ pub struct AgentPatch {
     pub version: Option<i64>,
 }
 
+/// Bytes of JSON that one configuration has: it stands in every answer that shows the agent, or a
+/// session with it.
+const JSON_BYTES: usize = 1 << 20;
+
 impl Overrides {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -71,6 +75,19 @@ impl Overrides {
 }
 
 impl Config {
+    pub fn check_size(&self) -> Result<()> {
+        let parts = [&self.model, &self.tools, &self.mcp_servers, &self.skills];
+        let parts = parts.into_iter().chain(&self.multiagent).chain([&self.execution_identity]);
+        let bytes: usize = parts.map(|json| json.as_str().len()).sum();
+        if bytes > JSON_BYTES {
+            return Err(Error::Invalid(format!(
+                "model, tools, mcp_servers, skills and multiagent must have at most {JSON_BYTES} \
+                 bytes of JSON together; these are {bytes}"
+            )));
+        }
+        Ok(())
+    }
+
     #[must_use]
     pub fn with(&self, changes: Overrides) -> Self {
         let old = self.clone();
@@ -106,6 +123,7 @@ impl Agent {
             None => self.metadata.clone(),
         };
         let config = self.config.with(patch.config);
+        config.check_size()?;
         let changed = config != self.config || metadata != self.metadata;
         let next = Self { version: self.version + 1, config, metadata, ..self.clone() };
         Ok(changed.then_some(next))

@@ -5,6 +5,7 @@ use super::json::Json;
 use super::page::TimeRange;
 use super::session::Status;
 use super::time::Timestamp;
+use super::{Error, Result};
 
 /// Which side of a conversation an event comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,28 @@ pub enum Effect {
     Evaluation(Evaluation),
 }
 
+/// What a worker sends. That its session confirms its own calls is not for it to say.
+const OF_WORKERS: [&str; 2] = ["user.tool_result", "user.custom_tool_result"];
+
+/// Refuses what a worker may not send.
+pub fn check_worker(events: &[NewEvent]) -> Result<()> {
+    match events.iter().find(|event| !OF_WORKERS.contains(&event.kind.as_str())) {
+        Some(event) => Err(Error::Forbidden(format!(
+            "a session token sends {} only; {} is for whoever has an API key",
+            OF_WORKERS.join(" and "),
+            event.kind
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl Effect {
+    /// Whether the agent has something to do, whatever the session is doing.
+    pub fn begins_a_turn(&self) -> bool {
+        matches!(self, Self::Message | Self::Outcome { .. })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
     pub outcome: String,
@@ -67,6 +90,8 @@ pub struct Event {
     pub seq: i64,
     pub kind: String,
     pub at: Timestamp,
+    /// The event that this one answers.
+    pub answers: Option<String>,
     pub body: Json,
 }
 

@@ -169,6 +169,28 @@ impl Work {
         Ok(())
     }
 
+    /// Makes sure that a session token made for this item is the one that holds it. The first heartbeat
+    /// decides between several to whom it was offered.
+    pub fn claim(&mut self, token: &TokenId) -> Result<()> {
+        let decided = self.latest_heartbeat_at.is_some() || self.state == State::Queued;
+        if self.token.as_ref() == Some(token) {
+            return Ok(());
+        }
+        if decided || self.state == State::Stopped {
+            return Err(Error::OutOfDate(format!(
+                "work item {} was offered to another worker since: this one has lost it",
+                self.id
+            )));
+        }
+        self.token = Some(token.clone());
+        Ok(())
+    }
+
+    /// Whether nobody is left who could confirm that it stops.
+    pub fn is_abandoned(&self, now: Timestamp) -> bool {
+        self.state == State::Stopping && !self.is_held(now)
+    }
+
     /// Extends the lease of whoever names the heartbeat before this one, or none.
     pub fn heartbeat(
         &mut self,
@@ -383,5 +405,21 @@ mod tests {
         let mut late = active();
         late.stop(true, at(5000));
         assert_eq!(late.token_until(), Some(at(11 + 300 + 60)));
+    }
+
+    #[test]
+    fn the_first_heartbeat_decides_who_holds_an_item() {
+        let (early, late) = (TokenId::new("1"), TokenId::new("2"));
+        let mut work = queued();
+        work.offer(early.clone(), at(10));
+        work.offer(late.clone(), at(16));
+        assert!(work.claim(&early).is_err());
+
+        work.acknowledge(at(17)).unwrap();
+        work.claim(&early).unwrap();
+        work.heartbeat(Some(NO_HEARTBEAT), None, at(17)).unwrap();
+
+        assert!(work.claim(&early).is_ok());
+        assert!(matches!(work.claim(&late), Err(Error::OutOfDate(_))));
     }
 }

@@ -44,7 +44,7 @@ impl<S: Required> FromRequestParts<Arc<Http>> for Granted<S> {
 }
 
 /// The secret, from whichever header it came in.
-fn secret(headers: &HeaderMap) -> Result<&str> {
+pub fn secret(headers: &HeaderMap) -> Result<&str> {
     let refuse = |message: &str| Err(Error::Unauthenticated(message.to_owned()));
     let mut found = None;
     let bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| (true, value));

@@ -8,6 +8,9 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::domain::access::Credential;
 use crate::domain::{Error, Result};
 
+/// Credentials that are counted before those that rested are looked for.
+const KEPT: usize = 10_000;
+
 /// So many requests a minute, which may come all at once.
 pub struct Rate(Option<(NonZeroU32, DefaultKeyedRateLimiter<Credential>)>);
 
@@ -19,6 +22,10 @@ impl Rate {
     /// Counts one request of a credential, or refuses it.
     pub fn take(&self, key: &Credential) -> Result<()> {
         let Some((limit, limiter)) = &self.0 else { return Ok(()) };
+        // Credentials come and go: those that rested long enough to be as new are forgotten.
+        if limiter.len() >= KEPT {
+            limiter.retain_recent();
+        }
         limiter.check_key(key).map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
             Error::RateLimited { per_minute: limit.get(), retry_after_seconds: wait.as_secs() + 1 }

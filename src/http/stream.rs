@@ -4,16 +4,18 @@
 //! misses nothing. It holds no connection to the database while it waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use futures_util::stream;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::auth::Granted;
+use super::auth::{self, Granted};
 use super::listen::Streaming;
 use super::path::Ids;
 use super::{Answer, Http};
@@ -33,8 +35,10 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Answer {
     let after = last_event_id(&headers)?;
+    let secret = SecretString::from(auth::secret(&headers)?.to_owned());
     let follower = http.app.follow(&grant, ids.session()?, after).await?;
-    let state = Following { http, follower, pinged: Instant::now(), over: false };
+    let now = Instant::now();
+    let state = Following { http, follower, secret, checked: now, pinged: now, over: false };
     let frames = stream::unfold(state, |mut state| async move {
         let frame = state.next().await?;
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(frame)), state))
@@ -53,9 +57,14 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(text))
 }
 
+/// How often it is asked whether the credential is still good.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
 struct Following {
     http: Arc<Http>,
     follower: Follower,
+    secret: SecretString,
+    checked: Instant,
     /// When something was last sent.
     pinged: Instant,
     over: bool,
@@ -70,8 +79,12 @@ impl Following {
             let next = tokio::select! {
                 () = ending.cancelled() => return None,
                 () = tokio::time::sleep_until(self.pinged + ping) => Ok(Vec::new()),
+                () = tokio::time::sleep_until(self.checked + CHECK_EVERY) => Ok(Vec::new()),
                 next = self.http.app.next_events(&mut self.follower) => next,
             };
+            if self.checked.elapsed() >= CHECK_EVERY && self.is_refused().await {
+                return self.finish(next).await;
+            }
             match next {
                 Ok(events) if !events.is_empty() => {
                     self.pinged = Instant::now();
@@ -86,6 +99,27 @@ impl Following {
             }
         }
         None
+    }
+
+    /// A stream ends with its credential; one that can't be looked up now is looked up again.
+    async fn is_refused(&mut self) -> bool {
+        self.checked = Instant::now();
+        let caller = self.http.app.authenticate(self.secret.expose_secret()).await;
+        matches!(caller, Err(Error::Unauthenticated(_)))
+    }
+
+    /// Tells what came before the end: a session that is archived or deleted takes its tokens with it.
+    async fn finish(&mut self, next: Result<Vec<Event>>) -> Option<String> {
+        self.over = true;
+        let last = match next {
+            Ok(events) if events.is_empty() => self.http.app.look(&mut self.follower).await,
+            next => next,
+        };
+        match last {
+            Ok(events) if events.is_empty() => None,
+            Ok(events) => Some(events.iter().map(frame).collect()),
+            Err(error) => self.end(&error),
+        }
     }
 
     /// A deleted session says so; on any other error clients come again.

@@ -16,6 +16,9 @@ use crate::domain::{Error, Result};
 const THREADED: [&str; 3] =
     ["user.tool_confirmation", "user.tool_result", "user.custom_tool_result"];
 
+/// Events of one request.
+const EVENTS: usize = 1000;
+
 /// Calls that are allowed unless they say otherwise.
 const PERMITTED: [&str; 2] = ["agent.tool_use", "agent.mcp_tool_use"];
 
@@ -30,6 +33,12 @@ impl SendEvents {
     pub fn checked(&self, sender: Sender) -> Result<Vec<NewEvent>> {
         if self.events.is_empty() {
             return Err(Error::invalid("events must have at least one item"));
+        }
+        if self.events.len() > EVENTS {
+            return Err(Error::Invalid(format!(
+                "events must have at most {EVENTS} items; these are {}",
+                self.events.len()
+            )));
         }
         let events = self.events.iter().enumerate();
         events.map(|(at, event)| checked(event, &format!("events.{at}"), sender)).collect()

@@ -12,7 +12,7 @@ pub struct CreateToken {
 }
 
 /// A session token, with its secret.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct SessionToken {
     #[serde(rename = "type")]
     pub kind: String,

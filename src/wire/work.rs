@@ -12,7 +12,7 @@ use crate::domain::text::{self, MetadataPatch};
 use crate::domain::time::Timestamp;
 use crate::domain::{Result, work};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Work {
     #[serde(rename = "type")]
     pub kind: String,

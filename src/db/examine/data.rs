@@ -20,6 +20,11 @@ const JOURNALS: &str = "\
     workspaces) l full join (select ledger, count(*) as entries, min(seq) as first, max(seq) as \
     last from journal group by ledger) j on j.ledger = l.id where l.id is null or j.ledger is \
     null or j.first <> 1 or j.entries <> l.last_seq or j.last <> l.last_seq";
+/// Sessions whose events are not exactly those from 1 to the last.
+const EVENTS: &str = "\
+    select count(*) from sessions s left join (select session_id, count(*) as events, max(seq) as \
+    last from events group by session_id) e on e.session_id = s.id where s.deleted_at is null and \
+    (coalesce(e.events, 0) <> s.last_seq or coalesce(e.last, 0) <> s.last_seq)";
 const HEADS: &str = "\
     select count(*) from memories m left join versions v on v.id = m.head_version_id where v.id \
     is null or v.memory_id <> m.id";
@@ -110,10 +115,11 @@ impl Exam<'_> {
         }
     }
 
-    /// Whole journals, versions and their entries, and heads that are there.
+    /// Whole journals and sessions, versions and their entries, and heads that are there.
     pub(super) async fn history(&mut self) {
         let looked = async {
-            let (journals, heads) = (self.number(JOURNALS).await?, self.number(HEADS).await?);
+            let journals = self.number(JOURNALS).await? + self.number(EVENTS).await?;
+            let heads = self.number(HEADS).await?;
             let versions = self.number(UNWRITTEN).await? + self.number(LOST).await?;
             Ok((journals, versions, heads, self.number(VERSIONS).await?))
         };

@@ -45,9 +45,11 @@ impl Db {
         Ok(session)
     }
 
-    /// Deletes the session with its events, work and tokens. What it wrote stays, in its name.
+    /// Deletes the session with its events, work and tokens: it is gone at once, and erased
+    /// afterwards. What it wrote stays, in its name.
     pub async fn delete_session(&self, change: SessionChange) -> Result<()> {
         self.change(Delete(change)).await?;
+        self.shared.deleted.notify_one();
         self.arrived();
         Ok(())
     }
@@ -122,18 +124,10 @@ impl Transaction for Delete {
     async fn apply(&self, connection: &mut Connection) -> Result<(), Failure> {
         let session = self.0.session(connection).await?;
         session.check_at_rest("deleted")?;
-        self.0.enter(connection, Kind::SessionDeleted).await?;
-        // A poll holds the work's row while it makes a token.
-        work::stop_all(connection, &session.id, self.0.at).await?;
-        for sql in [
-            "delete from session_tokens where session_id = $1",
-            "delete from work where session_id = $1",
-            "delete from events where session_id = $1",
-            "delete from session_stores where session_id = $1",
-            "delete from sessions where id = $1",
-        ] {
-            connection.execute(Sql::new(sql).bind(session.id.as_str())).await?;
-        }
+        let at = self.0.enter(connection, Kind::SessionDeleted).await?;
+        work::stop_all(connection, &session.id, at).await?;
+        let sql = Sql::new("update sessions set deleted_at = $1 where id = $2");
+        connection.execute(sql.bind(at.micros()).bind(session.id.as_str())).await?;
         Ok(())
     }
 }
@@ -154,7 +148,8 @@ pub async fn save(
     sql.push_bind(unanswered(session)).push(", active_micros = ");
     sql.push_bind(session.active_micros).push(", running_since = ");
     sql.push_bind(session.running_since.map(Timestamp::micros)).push(", updated_at = ");
-    sql.push_bind(session.updated_at.micros()).push(", archived_at = ");
+    sql.push_bind(session.updated_at.micros()).push(", ended_at = ");
+    sql.push_bind(session.ended_at.map(Timestamp::micros)).push(", archived_at = ");
     sql.push_bind(session.archived_at.map(Timestamp::micros)).push(", last_seq = ");
     sql.push_bind(session.ledger.seq).push(", last_at = ");
     sql.push_bind(session.ledger.at.micros()).push(", tools = ");

@@ -1,12 +1,14 @@
 //! Making a session: the agent, the environment and the stores are read, and kept as they are now.
 
+use std::collections::BTreeMap;
+
 use super::super::connection::Connection;
 use super::super::ledger::{self, Entering};
 use super::super::sql::{Arg, Sql};
 use super::super::transaction::{Failure, Transaction};
 use super::super::{Db, agents, environments, events, rows, stores, work};
 use super::{outcomes, unanswered};
-use crate::domain::attachment::{self, Attachment, Wanted};
+use crate::domain::attachment::{self, Attachment};
 use crate::domain::environment::Environment;
 use crate::domain::event::Sender;
 use crate::domain::id::{EnvironmentId, EventId, SessionId, StoreId, WorkId, WorkspaceId};
@@ -41,12 +43,15 @@ impl Transaction for NewSessionRow {
     type Done = Session;
 
     async fn apply(&self, connection: &mut Connection) -> Result<Session, Failure> {
+        // Before anything is read of it that others may change.
+        ledger::lock(connection, &self.workspace).await?;
         let environment = self.environment(connection).await?;
         let attached = self.attached(connection).await?;
         let mut session = self.session(connection, attached).await?;
         let around = Surroundings {
             environment: &environment,
             referred: [].into(),
+            answered: [].into(),
             now: session.created_at,
         };
         let (events, ids) = (self.new.events.clone(), self.events.clone());
@@ -77,17 +82,24 @@ impl NewSessionRow {
     }
 
     async fn attached(&self, connection: &mut Connection) -> Result<Vec<Attachment>, Failure> {
-        let mut found = Vec::with_capacity(self.new.stores.len());
-        for wanted in &self.new.stores {
-            let store = self.store(connection, wanted).await?;
-            found.push((wanted.clone(), store));
+        let mut ids: Vec<_> = self.new.stores.iter().map(|wanted| &wanted.store).collect();
+        ids.sort_unstable();
+        let mut found = BTreeMap::new();
+        for id in ids {
+            found.insert(id.clone(), self.store(connection, id).await?);
         }
-        Ok(attachment::attach(found)?)
+        let stores =
+            self.new.stores.iter().filter_map(|wanted| {
+                found.remove(&wanted.store).map(|store| (wanted.clone(), store))
+            });
+        Ok(attachment::attach(stores.collect())?)
     }
 
-    async fn store(&self, connection: &mut Connection, wanted: &Wanted) -> Result<Store, Failure> {
-        let found = stores::find(connection, &self.workspace, &wanted.store).await?;
-        found.ok_or_else(|| Error::not_found(StoreId::WHAT, &wanted.store).into())
+    /// A store that nobody archives or deletes meanwhile.
+    async fn store(&self, connection: &mut Connection, id: &StoreId) -> Result<Store, Failure> {
+        let lock = connection.dialect().lock();
+        let found = stores::find(connection, &self.workspace, id, lock).await?;
+        found.ok_or_else(|| Error::not_found(StoreId::WHAT, id).into())
     }
 
     /// The session as it begins, entered in the journal.
@@ -105,6 +117,8 @@ impl NewSessionRow {
             ))
             .into());
         }
+        let config = agent.config.with(self.new.overrides.clone());
+        config.check_size()?;
         let entering = Entering {
             workspace: self.workspace.as_str(),
             kind: Kind::SessionCreated,
@@ -119,7 +133,7 @@ impl NewSessionRow {
             environment: self.new.environment.clone(),
             agent: agent.id,
             agent_version: agent.version,
-            config: agent.config.with(self.new.overrides.clone()),
+            config,
             title: self.new.title.clone(),
             metadata: self.new.metadata.clone(),
             budget: self.new.budget.clone(),
@@ -132,6 +146,7 @@ impl NewSessionRow {
             running_since: None,
             created_at: at,
             updated_at: at,
+            ended_at: None,
             archived_at: None,
             ledger: Ledger { seq: 0, at },
         })

@@ -8,6 +8,7 @@ pub(super) use change::save;
 pub use create::NewSessionRow;
 
 use super::agents;
+use super::batch::padded;
 use super::connection::Connection;
 use super::sql::{Row, Sql};
 use super::stores::{Order, in_order};
@@ -22,7 +23,7 @@ use crate::domain::{Error, Result};
 const COLUMNS: &str = "select id, workspace_id, environment_id, agent_id, agent_version, name, description, system, \
      model, tools, mcp_servers, skills, multiagent, execution_identity, title, metadata, budget, \
      outcomes, status, unanswered, active_micros, running_since, created_at, updated_at, \
-     archived_at, last_seq, last_at, usage from sessions where ";
+     archived_at, last_seq, last_at, usage, ended_at from sessions where deleted_at is null and ";
 const STORES: &str = "select session_id, store_id, access, instructions, name, description, mount_path from \
      session_stores where session_id in (";
 
@@ -147,7 +148,7 @@ async fn attach(connection: &mut Connection, sessions: &mut [Session]) -> sqlx::
         return Ok(());
     }
     let mut sql = Sql::new(STORES);
-    sql.push_list(sessions.iter().map(|session| session.id.as_str()));
+    sql.push_list(padded(&*sessions).map(|session| session.id.as_str()));
     sql.push(") order by session_id, position");
     for row in connection.fetch_all(sql).await? {
         let id: &str = row.get(0)?;
@@ -186,6 +187,7 @@ fn session(row: &Row) -> sqlx::Result<Session> {
         stores: Vec::new(),
         outcomes: outcomes.into_iter().map(outcome).collect(),
         usage: rows::maybe_json(row, 27)?,
+        ended_at: rows::maybe_time(row, 28)?,
         status: row.get::<&str>(18)?.parse().map_err(|_| rows::corrupt("status"))?,
         unanswered: serde_json::from_str(row.get(19)?).map_err(|_| rows::corrupt("unanswered"))?,
         active_micros: row.get(20)?,

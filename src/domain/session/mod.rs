@@ -88,6 +88,8 @@ pub struct Session {
     pub running_since: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// When it was terminated.
+    pub ended_at: Option<Timestamp>,
     pub archived_at: Option<Timestamp>,
     /// Of its events.
     pub ledger: Ledger,
@@ -210,6 +212,7 @@ impl Session {
             mcp_servers: patch.mcp_servers,
             ..Overrides::default()
         });
+        session.config.check_size()?;
         if let Some(title) = patch.title {
             session.title = title;
         }
@@ -254,11 +257,13 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a turn that began while `work` was held, and which has just been stopped, is left
-    /// without a worker: it may have begun while the worker was leaving.
-    pub fn is_left_by(&self, work: &Work) -> bool {
-        self.status == Status::Running
-            && self.running_since.zip(work.offered_at).is_some_and(|(since, at)| since > at)
+    /// When the item has to be made that follows `work`, which a worker has just stopped: where a turn
+    /// is left without one. An item that follows is younger than the turn, so a turn that has lost
+    /// its worker is tried once more, and not for ever.
+    pub fn left_by(&self, work: &Work, now: Timestamp) -> Option<Timestamp> {
+        let since = self.running_since.filter(|_| self.status == Status::Running)?;
+        let tried = work.acknowledged_at.is_some() && work.created_at <= since;
+        tried.then(|| now.max(since.next()))
     }
 
     /// Whether nothing more will happen in it.
@@ -274,8 +279,7 @@ impl Session {
 
     /// How long ago the session was made; frozen when it ends.
     pub fn duration_micros(&self, now: Timestamp) -> i64 {
-        let end = if self.status == Status::Terminated { self.updated_at } else { now };
-        (end.micros() - self.created_at.micros()).max(0)
+        (self.ended_at.unwrap_or(now).micros() - self.created_at.micros()).max(0)
     }
 }
 

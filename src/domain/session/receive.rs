@@ -1,6 +1,6 @@
 //! Events that come into a session: which are taken, and what they do to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DELETED, Outcome, STATUS_IDLE, STATUS_RUNNING, Session, Status, UPDATED};
 use crate::domain::environment::Environment;
@@ -10,6 +10,9 @@ use crate::domain::json::Json;
 use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result};
 
+/// Outcomes of one session, and characters of each.
+const OUTCOMES: usize = 100;
+const DESCRIPTION_CHARS: usize = 10_000;
 /// What a `system.message` may follow.
 const ACCOMPANIED: [&str; 3] = ["user.message", "user.tool_result", "user.custom_tool_result"];
 
@@ -18,6 +21,8 @@ pub struct Surroundings<'a> {
     pub environment: &'a Environment,
     /// Kinds of those events that the new ones refer to.
     pub referred: BTreeMap<String, String>,
+    /// Those of them that have been answered.
+    pub answered: BTreeSet<String>,
     pub now: Timestamp,
 }
 
@@ -28,8 +33,8 @@ pub struct Received {
     pub sent: Vec<Event>,
     /// These, and those that the server emitted.
     pub all: Vec<Event>,
-    /// Whether a turn has begun.
-    pub woken: bool,
+    /// Whether a worker has something to do.
+    pub calls: bool,
 }
 
 impl Session {
@@ -43,10 +48,14 @@ impl Session {
     ) -> Result<Received> {
         self.check_open()?;
         check(&events, sender, around)?;
+        self.check_outcomes(&events)?;
         let mut received = Received::default();
         for (event, (id, spare)) in events.into_iter().zip(ids) {
-            let follows = self.apply(&event.effect, &id, around.now);
-            let sent = self.event(id, &event.kind, event.body, around.now);
+            // One of these events may have ended the session.
+            self.check_open()?;
+            let follows = self.apply(&event.effect, &id, around);
+            received.calls |= event.effect.begins_a_turn() || matches!(follows, Follows::Turn);
+            let sent = self.sent(id, event, around.now);
             received.all.push(sent.clone());
             received.sent.push(sent);
             match follows {
@@ -55,7 +64,6 @@ impl Session {
                     self.set_status(Status::Running, around.now);
                     let event = self.event(spare, STATUS_RUNNING, Json::empty(), around.now);
                     received.all.push(event);
-                    received.woken = true;
                 }
                 Follows::Wait => {
                     let body = requires_action(&self.unanswered);
@@ -69,11 +77,42 @@ impl Session {
     /// An event that the server emits by itself.
     pub fn event(&mut self, id: EventId, kind: &str, body: Json, now: Timestamp) -> Event {
         let (seq, at) = self.ledger.advance(now);
-        Event { id, seq, kind: kind.to_owned(), at, body }
+        Event { id, seq, kind: kind.to_owned(), at, answers: None, body }
+    }
+
+    fn sent(&mut self, id: EventId, event: NewEvent, now: Timestamp) -> Event {
+        let answers = match event.effect {
+            Effect::Answer { to, .. } => Some(to),
+            _ => None,
+        };
+        Event { answers, ..self.event(id, &event.kind, event.body, now) }
+    }
+
+    /// Outcomes stand in every answer that shows the session, so they are few and short.
+    fn check_outcomes(&self, events: &[NewEvent]) -> Result<()> {
+        let mut many = self.outcomes.len();
+        for (at, event) in events.iter().enumerate() {
+            let Effect::Outcome { description } = &event.effect else { continue };
+            many += 1;
+            let chars = description.chars().count();
+            if chars > DESCRIPTION_CHARS {
+                return Err(Error::Invalid(format!(
+                    "events.{at}.description must be at most {DESCRIPTION_CHARS} characters; this \
+                     one has {chars}"
+                )));
+            }
+            if many > OUTCOMES {
+                return Err(Error::Invalid(format!(
+                    "events.{at}: a session has at most {OUTCOMES} outcomes"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Says what the server has to tell of it.
-    fn apply(&mut self, effect: &Effect, id: &EventId, now: Timestamp) -> Follows {
+    fn apply(&mut self, effect: &Effect, id: &EventId, around: &Surroundings<'_>) -> Follows {
+        let now = around.now;
         let turn = if self.status == Status::Idle { Follows::Turn } else { Follows::Nothing };
         match effect {
             Effect::None | Effect::System => Follows::Nothing,
@@ -104,19 +143,28 @@ impl Session {
             }
             Effect::Status { status, unanswered } => {
                 self.set_status(*status, now);
-                self.unanswered.clone_from(unanswered);
-                Follows::Nothing
+                let open = unanswered.iter().filter(|id| !around.answered.contains(*id));
+                self.unanswered = open.cloned().collect();
+                match self.unanswered.len() {
+                    open if open == unanswered.len() => Follows::Nothing,
+                    0 => Follows::Turn,
+                    _ => Follows::Wait,
+                }
             }
         }
     }
 
     pub(super) fn set_status(&mut self, status: Status, now: Timestamp) {
+        self.unanswered.clear();
+        if status == self.status {
+            return;
+        }
         if let Some(since) = self.running_since.take() {
             self.active_micros += (now.micros() - since.micros()).max(0);
         }
         self.running_since = (status == Status::Running).then_some(now);
+        self.ended_at = (status == Status::Terminated).then_some(now);
         self.status = status;
-        self.unanswered.clear();
         self.updated_at = now.max(self.updated_at);
     }
 }
@@ -146,11 +194,12 @@ pub fn outcome_id(event: &EventId) -> String {
 /// The IDs of earlier events that these refer to.
 pub fn referred(events: &[NewEvent]) -> Vec<String> {
     let ids = events.iter().flat_map(|event| match &event.effect {
-        Effect::Answer { to, .. } => vec![to.clone()],
-        Effect::Status { unanswered, .. } => unanswered.clone(),
-        _ => Vec::new(),
+        Effect::Answer { to, .. } => std::slice::from_ref(to),
+        Effect::Status { unanswered, .. } => unanswered.as_slice(),
+        _ => &[],
     });
-    ids.collect()
+    // What is no ID at all is no event of the session either.
+    ids.filter(|id| EventId::parse(id).is_ok()).cloned().collect()
 }
 
 fn check(events: &[NewEvent], sender: Sender, around: &Surroundings<'_>) -> Result<()> {

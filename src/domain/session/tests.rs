@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::environment::{Environment, Place};
 use crate::domain::event::{Effect, Sender};
+use crate::domain::id::{TokenId, WorkId};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds * 1_000_000)
@@ -39,6 +40,7 @@ fn session() -> Session {
         running_since: None,
         created_at: at(0),
         updated_at: at(0),
+        ended_at: None,
         archived_at: None,
         ledger: Ledger { seq: 0, at: at(0) },
     }
@@ -81,7 +83,8 @@ fn send(session: &mut Session, seconds: i64, events: Vec<NewEvent>) -> Result<Re
     let environment = environment(Place::SelfHosted);
     let known = [("a", "agent.tool_use"), ("b", "agent.tool_use"), ("m", "user.message")];
     let referred = known.map(|(id, kind)| (id.to_owned(), kind.to_owned())).into();
-    let around = Surroundings { environment: &environment, referred, now: at(seconds) };
+    let around =
+        Surroundings { environment: &environment, referred, answered: [].into(), now: at(seconds) };
     let ids = (0..events.len())
         .map(|at| (EventId::new(&format!("{at}")), EventId::new(&format!("{at}_follows"))));
     let ids = ids.collect();
@@ -99,9 +102,10 @@ fn a_message_begins_a_turn_and_the_server_says_so() {
     let received = send(&mut session, 1, vec![message(), message()]).unwrap();
 
     assert_eq!(kinds(&received), ["user.message", STATUS_RUNNING, "user.message"]);
-    assert_eq!((received.sent.len(), received.woken), (2, true));
+    assert_eq!((received.sent.len(), received.calls), (2, true));
     assert_eq!(session.status, Status::Running);
-    assert!(!send(&mut session, 2, vec![message()]).unwrap().woken);
+    let next = send(&mut session, 2, vec![message()]).unwrap();
+    assert_eq!((kinds(&next), next.calls), (vec!["user.message"], true));
 }
 
 #[test]
@@ -129,7 +133,7 @@ fn a_session_goes_on_when_all_that_it_waits_for_is_answered() {
 
     let last = send(&mut session, 4, vec![result("b")]).unwrap();
     assert_eq!(kinds(&last), ["user.tool_result", STATUS_RUNNING]);
-    assert!(last.woken);
+    assert!(last.calls);
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn a_tool_result_is_for_a_self_hosted_environment() {
     let json = |text: &str| Json::parsed(text.into());
     let cloud = environment(Place::Cloud { networking: json("{}"), packages: json("{}") });
     let referred = [("a".to_owned(), "agent.tool_use".to_owned())].into();
-    let around = Surroundings { environment: &cloud, referred, now: at(1) };
+    let around = Surroundings { environment: &cloud, referred, answered: [].into(), now: at(1) };
     let ids = vec![(EventId::new("1"), EventId::new("2"))];
 
     assert!(session().receive(vec![result("a")], Sender::Client, &around, ids).is_err());
@@ -239,7 +243,12 @@ fn a_system_message_ends_its_request_behind_what_it_accompanies() {
     let system = || event("system.message", Effect::System);
     let sent = |events| {
         let environment = environment(Place::SelfHosted);
-        let around = Surroundings { environment: &environment, referred: [].into(), now: at(1) };
+        let around = Surroundings {
+            environment: &environment,
+            referred: [].into(),
+            answered: [].into(),
+            now: at(1),
+        };
         let ids = vec![(EventId::new("1"), EventId::new("2")); 3];
         session().receive(events, Sender::Client, &around, ids).is_ok()
     };
@@ -268,19 +277,56 @@ fn an_agent_is_changed_only_while_its_session_rests() {
     assert!(running.updated(patch("[1]")).is_err());
 }
 
+/// An item that was made at one time, and taken at another.
+fn work(made: i64, taken: Option<i64>) -> Work {
+    let (id, space) = (WorkId::new("1"), WorkspaceId::new("1"));
+    let mut work = Work::new(id, space, EnvironmentId::new("1"), SessionId::new("1"), at(made));
+    if let Some(taken) = taken {
+        work.offer(TokenId::new("1"), at(taken));
+        work.acknowledge(at(taken)).unwrap();
+    }
+    work
+}
+
 #[test]
-fn a_turn_that_began_while_its_worker_was_leaving_needs_another() {
-    let work = |offered: i64| {
-        let (id, space) = (crate::domain::id::WorkId::new("1"), WorkspaceId::new("1"));
-        let mut work = Work::new(id, space, EnvironmentId::new("1"), SessionId::new("1"), at(0));
-        work.offer(crate::domain::id::TokenId::new("1"), at(offered));
-        work
-    };
+fn a_turn_that_has_lost_its_worker_is_tried_once_more() {
     let mut session = session();
     send(&mut session, 5, vec![message()]).unwrap();
 
-    assert!(session.is_left_by(&work(4)));
-    assert!(!session.is_left_by(&work(6)));
+    assert_eq!(session.left_by(&work(4, Some(4)), at(9)), Some(at(9)));
+    assert_eq!(session.left_by(&work(5, Some(6)), at(5)), Some(at(5).next()));
+    assert_eq!(session.left_by(&work(6, Some(6)), at(9)), None);
+    assert_eq!(session.left_by(&work(4, None), at(9)), None);
     send(&mut session, 7, vec![status(Status::Idle, &[])]).unwrap();
-    assert!(!session.is_left_by(&work(4)));
+    assert_eq!(session.left_by(&work(4, Some(4)), at(9)), None);
+}
+
+#[test]
+fn what_was_answered_before_it_was_asked_for_is_not_waited_for() {
+    let waits = |answered: &[&str]| {
+        let mut session = session();
+        send(&mut session, 1, vec![message()]).unwrap();
+        let environment = environment(Place::SelfHosted);
+        let known = ["a", "b"].map(|id| (id.to_owned(), "agent.tool_use".to_owned()));
+        let around = Surroundings {
+            environment: &environment,
+            referred: known.into(),
+            answered: answered.iter().map(|id| (*id).to_owned()).collect(),
+            now: at(2),
+        };
+        let ids = vec![(EventId::new("1"), EventId::new("2"))];
+        let idle = vec![status(Status::Idle, &["a", "b"])];
+        let received = session.receive(idle, Sender::Harness, &around, ids).unwrap();
+        (received.all.len(), session.status, session.unanswered)
+    };
+
+    assert_eq!(waits(&[]), (1, Status::Idle, vec!["a".into(), "b".into()]));
+    assert_eq!(waits(&["a"]), (2, Status::Idle, vec!["b".into()]));
+    assert_eq!(waits(&["a", "b"]), (2, Status::Running, vec![]));
+}
+
+#[test]
+fn nothing_comes_behind_the_end_within_one_request() {
+    let ended = vec![status(Status::Terminated, &[]), status(Status::Running, &[])];
+    assert!(send(&mut session(), 1, ended).is_err());
 }

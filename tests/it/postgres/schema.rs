@@ -194,6 +194,41 @@ const ROWS: &str = "\
       from generate_series(1, 10000) n; \
     analyze stores; analyze versions; analyze memories";
 
+/// What the session side lists and looks for, and by which index.
+const OF_SESSIONS: [(&str, &str); 12] = [
+    (
+        "agents where workspace_id = 'w1' order by created_at desc, id desc limit 21",
+        "agents_by_time",
+    ),
+    (
+        "environments where deleted_at is null and workspace_id = 'w1' order by created_at desc, \
+         id desc limit 21",
+        "environments_by_time",
+    ),
+    (
+        "sessions where deleted_at is null and workspace_id = 'w1' order by created_at desc, id \
+         desc limit 21",
+        "sessions_by_time",
+    ),
+    (
+        "sessions where deleted_at is null and workspace_id = 'w1' and status = 'idle' order by \
+         created_at desc, id desc limit 21",
+        "sessions_by_status",
+    ),
+    ("sessions where deleted_at is not null order by deleted_at limit 1", "sessions_to_erase"),
+    ("session_stores where store_id = 's1'", "session_stores_by_store"),
+    ("events where session_id = 's1' and seq > 5 order by seq limit 100", "events_pkey"),
+    ("events where session_id = 's1' order by at, id limit 101", "events_by_time"),
+    ("events where session_id = 's1' and answers in ('e1', 'e2')", "events_by_answer"),
+    (
+        "work where environment_id = 'e1' and state <> 'stopped' and state <> 'stopping' order by \
+         created_at, id limit 1",
+        "work_to_do",
+    ),
+    ("session_tokens where work_id = 'w1'", "session_tokens_by_work"),
+    ("api_keys where environment_id = 'e1'", "api_keys_by_environment"),
+];
+
 #[tokio::test]
 async fn listings_use_their_indexes() {
     let database = Database::postgres();
@@ -235,6 +270,8 @@ async fn listings_use_their_indexes() {
             "stores_to_erase",
         ),
     ];
+
+    let plans = plans.into_iter().chain(OF_SESSIONS.map(|(of, index)| (of.to_owned(), index)));
 
     // As the server's own connections have it.
     direct

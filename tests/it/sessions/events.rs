@@ -161,6 +161,83 @@ async fn a_bad_event_is_named_and_the_good_ones_beside_it_are_not_kept() {
 }
 
 #[tokio::test]
+async fn an_id_that_no_event_can_have_is_refused_on_both_databases() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    for id in ["\u{0}", "", "sevt_\u{0}", "sevt_'; drop table events"] {
+        let events = json!([{"type": "user.tool_result", "tool_use_id": id}]);
+        let path = format!("{}/events", stage.path());
+        server.post(&path, json!({"events": events})).await.refused(400);
+        let waits = json!([idle(&json!({"type": "requires_action", "event_ids": [id]}))]);
+        server.post(&format!("/x{path}"), json!({"events": waits})).await.refused(400);
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_before_it_was_asked_for_is_not_waited_for() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    stage.send(&server, json!([message()])).await;
+    let used = stage.play(&server, json!([tool_use("quick")])).await;
+    let id = text(&used["data"][0], "id");
+    stage.send(&server, json!([{"type": "user.tool_result", "tool_use_id": id}])).await;
+
+    let waits = idle(&json!({"type": "requires_action", "event_ids": [id]}));
+    stage.play(&server, json!([waits])).await;
+
+    assert_eq!(status(&server, &stage).await, "running");
+}
+
+#[tokio::test]
+async fn a_page_of_large_events_ends_early_and_none_is_skipped() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let large = "x".repeat(6 << 20);
+    let content = json!([{"type": "text", "text": large}]);
+    for _ in 0..4 {
+        let event = json!({"type": "user.message", "content": content});
+        stage.send(&server, json!([event])).await;
+    }
+
+    let mut pages = Vec::new();
+    let mut page = String::new();
+    loop {
+        let path = format!("{}/events?types[]=user.message&page={page}", stage.path());
+        let answer = server.get(&path).await.ok();
+        pages.push(answer["data"].as_array().unwrap().len());
+        match answer["next_page"].as_str() {
+            Some(next) => page = next.to_owned(),
+            None => break,
+        }
+    }
+
+    assert_eq!(pages, [2, 2]);
+}
+
+#[tokio::test]
+async fn what_would_make_answers_endless_is_refused() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let path = format!("{}/events", stage.path());
+    let outcome = |chars: usize| {
+        json!({
+            "type": "user.define_outcome",
+            "description": "x".repeat(chars),
+            "rubric": {"type": "text", "content": ""},
+        })
+    };
+    let many = |event: Value, many: usize| json!({"events": vec![event; many]});
+
+    server.post(&path, many(json!({"type": "user.interrupt"}), 1001)).await.refused(400);
+    server.post(&path, many(outcome(10_001), 1)).await.refused(400);
+    server.post(&path, many(outcome(1), 101)).await.refused(400);
+    server.post(&path, many(json!({"type": "user.interrupt"}), 1000)).await.ok();
+    let tools = json!([{"type": "custom", "name": "x".repeat(1 << 20)}]);
+    let agent = json!({"name": "a", "model": "m", "tools": tools});
+    server.post("/v1/agents", agent).await.refused(400);
+}
+
+#[tokio::test]
 async fn an_outcome_gets_an_id_and_its_evaluations() {
     let server = Server::start().await;
     let stage = Stage::new(&server).await;

@@ -20,8 +20,12 @@ pub struct Frames {
 
 impl Frames {
     pub async fn open(server: &Server, stage: &Stage, after: Option<&str>) -> Self {
+        Self::open_as(KEY, server, stage, after).await
+    }
+
+    pub async fn open_as(key: &str, server: &Server, stage: &Stage, after: Option<&str>) -> Self {
         let path = format!("{}/events/stream", stage.path());
-        let mut request = request(KEY, "GET", &path);
+        let mut request = request(key, "GET", &path);
         if let Some(after) = after {
             request = request.header("last-event-id", after);
         }
@@ -148,6 +152,24 @@ async fn a_deleted_session_ends_its_streams() {
     assert_eq!((name.as_str(), &event["type"]), ("session.deleted", &json!("session.deleted")));
     assert_eq!(other.next().await.unwrap().0, id);
     assert!(one.next().await.is_none() && other.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_credential() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let made = server.post("/x/v1/api_keys", json!({"name": "k"})).await.ok();
+    let token = stage.token(&server).await;
+    let mut by_key = Frames::open_as(text(&made, "key"), &server, &stage, None).await;
+    let mut by_token = Frames::open_as(&token, &server, &stage, None).await;
+
+    let revoke = format!("/x/v1/api_keys/{}/revoke", text(&made, "id"));
+    server.call("POST", &revoke, None).await.ok();
+    assert!(by_key.next().await.is_none());
+    server.call("POST", &format!("{}/archive", stage.path()), None).await.ok();
+
+    assert_eq!(by_token.next().await.unwrap().1, "session.status_terminated");
+    assert!(by_token.next().await.is_none());
 }
 
 #[tokio::test]

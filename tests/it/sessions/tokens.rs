@@ -79,8 +79,34 @@ async fn what_is_not_attached_does_not_exist_for_a_session() {
     server.call_as(&token, "GET", &path, None).await.refused(404);
     let events = format!("{path}/events");
     server.call_as(&token, "GET", &events, None).await.refused(404);
-    let message = json!({"events": [{"type": "user.interrupt"}]});
-    server.call_as(&token, "POST", &events, Some(message)).await.refused(404);
+    let result = json!({"type": "user.tool_result", "tool_use_id": "sevt_1"});
+    let body = Some(json!({"events": [result]}));
+    server.call_as(&token, "POST", &events, body).await.refused(404);
+}
+
+/// What runs in a sandbox holds the token, and must not allow its own calls.
+#[tokio::test]
+async fn a_session_answers_its_calls_and_says_nothing_for_its_user() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let token = stage.token(&server).await;
+    let call = json!([{"type": "agent.tool_use", "name": "bash", "input": {}}]);
+    let used = stage.play(&server, call).await;
+    let id = text(&used["data"][0], "id");
+    let events = format!("{}/events", stage.path());
+    let sent = async |event: Value| {
+        let body = Some(json!({"events": [event]}));
+        server.call_as(&token, "POST", &events, body).await
+    };
+
+    sent(json!({"type": "user.tool_result", "tool_use_id": id})).await.ok();
+    for event in [
+        json!({"type": "user.message", "content": []}),
+        json!({"type": "user.interrupt"}),
+        json!({"type": "user.tool_confirmation", "tool_use_id": id, "result": "allow"}),
+    ] {
+        sent(event).await.refused(403);
+    }
 }
 
 #[tokio::test]

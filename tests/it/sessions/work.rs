@@ -263,6 +263,80 @@ async fn a_message_that_comes_while_a_worker_leaves_is_worked_on_once() {
 }
 
 #[tokio::test]
+async fn a_first_turn_that_has_lost_its_worker_is_tried_once_more_and_again_by_a_message() {
+    let queue = Queue::new().await;
+    let message = json!([{"type": "user.message", "content": []}]);
+    queue.at(1);
+    queue.stage.send(&queue.server, message.clone()).await;
+    let lose = async || {
+        let (item, _) = queue.take().await;
+        queue.beat(&item, "NO_HEARTBEAT").await.ok();
+        let stop = format!("{}{item}/stop", queue.stage.queue());
+        queue.server.call("POST", &stop, Some(json!({"force": true}))).await.ok();
+    };
+
+    lose().await;
+    lose().await;
+    assert_eq!(queue.poll().await, Value::Null);
+    queue.stage.send(&queue.server, message).await;
+
+    assert_eq!(queue.poll().await["data"]["id"], queue.stage.session);
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_while_it_was_asked_to_stop_leaves_its_session_to_another() {
+    let queue = Queue::new().await;
+    let (item, _) = queue.take().await;
+    queue.beat(&item, "NO_HEARTBEAT").await.ok();
+    queue.call("POST", &format!("{item}/stop")).await.ok();
+    queue.at(1);
+    queue.stage.send(&queue.server, json!([{"type": "user.message", "content": []}])).await;
+    assert_eq!(queue.poll().await, Value::Null);
+
+    queue.at(300);
+    let next = queue.poll().await;
+
+    assert_eq!(next["data"]["id"], queue.stage.session);
+    assert_ne!(format!("/{}", text(&next, "id")), item);
+    let old = queue.server.get(&format!("{}{item}", queue.stage.queue())).await.ok();
+    assert_eq!(old["state"], "stopped");
+}
+
+#[tokio::test]
+async fn a_worker_that_has_lost_its_item_neither_holds_nor_stops_it() {
+    let queue = Queue::new().await;
+    let (item, lost) = queue.take().await;
+    queue.beat(&item, "NO_HEARTBEAT").await.ok();
+    queue.at(300);
+    let (_, fresh) = queue.take().await;
+    let path = format!("{}{item}", queue.stage.queue());
+    let call = async |token: &str, what: &str| {
+        let path = format!("{path}/{what}");
+        queue.server.call_as(token, "POST", &path, None).await.status.as_u16()
+    };
+
+    assert_eq!(call(&fresh, "heartbeat").await, 200);
+    assert_eq!((call(&lost, "heartbeat").await, call(&lost, "stop").await), (409, 409));
+    assert_eq!(call(&fresh, "stop").await, 200);
+}
+
+/// Two were offered it, and the first of them took it, late: it works with the token that it has.
+#[tokio::test]
+async fn the_first_heartbeat_decides_between_two_to_whom_an_item_was_offered() {
+    let queue = Queue::new().await;
+    let early = token(&queue.poll().await);
+    queue.at(6);
+    let (item, late) = queue.take().await;
+    let path = format!("{}{item}/heartbeat", queue.stage.queue());
+
+    queue.server.call_as(&early, "POST", &path, None).await.ok();
+
+    queue.server.call_as(&late, "POST", &path, None).await.refused(409);
+    queue.at(100);
+    assert_eq!((queue.reads(&early).await, queue.reads(&late).await), (200, 401));
+}
+
+#[tokio::test]
 async fn an_ended_session_is_not_offered() {
     let queue = Queue::new().await;
     let archived = queue.stage.another(&queue.server).await;
