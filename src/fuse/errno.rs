@@ -40,6 +40,10 @@ pub enum FuseError {
     /// The precondition failed, or the memory was deleted.
     #[error("it was changed elsewhere since it was read")]
     LostRace,
+    /// The same for an operation by name. The kernel repeats those on ESTALE, by itself and on what
+    /// is there by then.
+    #[error("it was changed elsewhere since it was last looked at")]
+    Overtaken,
     /// Another memory lies at, above or below the path.
     #[error("the path was taken elsewhere: {0}")]
     PathTaken(String),
@@ -80,12 +84,19 @@ impl FuseError {
             Self::TooLarge { .. } => Errno::FBIG,
             Self::NotText => Errno::ILSEQ,
             Self::LostRace => Errno::STALE,
+            Self::Overtaken => Errno::BUSY,
             Self::Archived => Errno::ROFS,
             Self::Full(_) => Errno::NOSPC,
             Self::Denied(_) => Errno::ACCESS,
             Self::Busy(_) => Errno::AGAIN,
             Self::Away(_) | Self::Damaged | Self::Spool(_) => Errno::IO,
         }
+    }
+
+    /// For an operation by name.
+    #[must_use]
+    pub fn by_name(self) -> Self {
+        if self == Self::LostRace { Self::Overtaken } else { self }
     }
 
     /// Says whether the same save may succeed later, so that it is tried again.
@@ -169,6 +180,7 @@ mod tests {
             (FuseError::BadName(text()), "EINVAL", Errno::INVAL),
             (FuseError::TooLarge { limit: 1 }, "EFBIG", Errno::FBIG),
             (FuseError::NotText, "EILSEQ", Errno::ILSEQ),
+            (FuseError::LostRace.by_name(), "EBUSY", Errno::BUSY),
             (FuseError::Archived, "EROFS", Errno::ROFS),
             (FuseError::Full(text()), "ENOSPC", Errno::NOSPC),
             (FuseError::Blind, "EPERM", Errno::PERM),

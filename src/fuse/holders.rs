@@ -46,8 +46,8 @@ pub fn judge(closer: u32, opener: u32, ino: u64) -> Close {
         Table::Writes => return Close::Early,
         Table::Hidden if closer == opener => return Close::Last,
         Table::Hidden => return Close::Unknown,
-        Table::Closed => false,
-        // Whoever inherited from it is no longer found as its child.
+        // Who has inherited from a process that is gone is no longer found as its child.
+        Table::Closed => opener != closer && matches!(table(opener, ino), Table::Gone),
         Table::Gone => true,
     };
     let mut others = if all { everybody() } else { descendants([closer, opener]) };

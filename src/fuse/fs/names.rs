@@ -85,7 +85,7 @@ impl Fs {
                 self.refresh(&head.id).await;
             }
         }
-        deleted
+        deleted.map_err(FuseError::by_name)
     }
 
     /// Takes a file out whose memory, if it had one, is deleted.
@@ -119,7 +119,8 @@ impl Fs {
         } else {
             self.rename_file(&rename, ino, there, &path).await
         };
-        renamed.inspect_err(|error| Self::log_refusal(path.as_str(), error))
+        let renamed = renamed.inspect_err(|error| Self::log_refusal(path.as_str(), error));
+        renamed.map_err(FuseError::by_name)
     }
 
     async fn rename_file(
@@ -422,7 +423,7 @@ impl Fs {
             self.schedule(ino);
             return Ok(());
         }
-        self.save(ino, Moment::Close).await
+        self.save(ino, Moment::Close).await.map_err(FuseError::by_name)
     }
 }
 
