@@ -30,8 +30,8 @@ pub enum ClientError {
         kind: String,
         message: String,
         request_id: Option<String>,
-        /// The path and the memory that are in the way, for a path conflict.
-        conflict: Option<(String, String)>,
+        /// What is in the way, for a path conflict.
+        conflict: Option<Box<Conflict>>,
     },
     #[error("can't reach the server: {0}")]
     Unreachable(#[source] reqwest::Error),
@@ -39,6 +39,13 @@ pub enum ClientError {
     Unreadable(#[source] reqwest::Error),
     #[error("{0}")]
     Setup(String),
+}
+
+/// The path and the memory that are in the way.
+#[derive(Debug)]
+pub struct Conflict {
+    pub path: String,
+    pub memory: String,
 }
 
 fn request(id: Option<&String>) -> String {
@@ -183,6 +190,9 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError>
         kind: error.kind,
         message: error.message,
         request_id,
-        conflict: error.conflicting_path.zip(error.conflicting_memory_id),
+        conflict: error
+            .conflicting_path
+            .zip(error.conflicting_memory_id)
+            .map(|(path, memory)| Box::new(Conflict { path, memory })),
     })
 }

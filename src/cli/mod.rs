@@ -79,10 +79,9 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Refused(Error::NotFound { .. }) => 3,
+            Self::Refused(Error::NotFound { .. }) | Self::Mount(fuse::MountError::Unknown(_)) => 3,
             Self::Refused(Error::PathTaken { .. } | Error::PreconditionFailed) => 4,
             Self::Client(error) | Self::Mount(fuse::MountError::Client(error)) => of_client(error),
-            Self::Mount(fuse::MountError::Unknown(_)) => 3,
             Self::Refused(_) | Self::Mount(_) | Self::Failed(_) => 1,
         }
     }

@@ -198,12 +198,11 @@ impl Mount {
             let one = attach::of_store(&client, wanted, at, self.read_only).await?;
             return Ok((client, vec![one]));
         };
-        let token = match &self.server.session_token {
-            Some(token) => token.clone(),
-            None => {
-                let admin = self.server.client(self.server.key()?)?;
-                attach::token(&admin, session).await?
-            }
+        let token = if let Some(token) = &self.server.session_token {
+            token.clone()
+        } else {
+            let admin = self.server.client(self.server.key()?)?;
+            attach::token(&admin, session).await?
         };
         let client = self.server.client(token)?;
         let all = attach::of_session(&client, session, &self.root).await?;

@@ -5,7 +5,9 @@
 //! wrote 1,509 bytes over 7,285. A search reads every byte and tells its caller nothing of them, so
 //! what only searches, counts, sums or copies away has not *read* a memory.
 
+use std::collections::HashMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
@@ -25,16 +27,82 @@ pub enum Guard {
 /// is 15 bytes at most.
 const NO_READERS: [&str; 43] = [
     // search
-    "rg", "grep", "egrep", "fgrep", "zgrep", "rgrep", "ag", "ack", "pt", "ucg", "ugrep", "ugrep+",
-    "ug", "sift", "find", "fd", "fdfind", "locate", "updatedb", // count, list, tell the kind
-    "wc", "du", "ls", "tree", "eza", "stat", "file", "tokei", "cloc", "scc", // sum and compare
-    "sum", "cksum", "md5sum", "sha1sum", "sha224sum", "sha256sum", "sha384sum", "sha512sum",
-    "b2sum", "cmp", // pack
-    "tar", "gzip", "zip", "rsync",
+    "rg",
+    "grep",
+    "egrep",
+    "fgrep",
+    "zgrep",
+    "rgrep",
+    "ag",
+    "ack",
+    "pt",
+    "ucg",
+    "ugrep",
+    "ugrep+",
+    "ug",
+    "sift",
+    "find",
+    "fd",
+    "fdfind",
+    "locate",
+    "updatedb", // count, list, tell the kind
+    "wc",
+    "du",
+    "ls",
+    "tree",
+    "eza",
+    "stat",
+    "file",
+    "tokei",
+    "cloc",
+    "scc", // sum and compare
+    "sum",
+    "cksum",
+    "md5sum",
+    "sha1sum",
+    "sha224sum",
+    "sha256sum",
+    "sha384sum",
+    "sha512sum",
+    "b2sum",
+    "cmp", // pack
+    "tar",
+    "gzip",
+    "zip",
+    "rsync",
 ];
 
+/// How long a process is taken to be the search that it was. Such programs don't become others, but
+/// numbers of processes come again.
+const MEMORY: Duration = Duration::from_millis(500);
+/// Processes that are remembered at most.
+const PROCESSES: usize = 256;
+
+/// Searches that are under way. One opens thousands of files, and asking for its name at each would
+/// take longer than the opening.
+#[derive(Default)]
+pub struct Searches(HashMap<u32, Instant>);
+
+impl Searches {
+    /// Says whether what a process reads counts as read.
+    pub fn reads(&mut self, pid: u32) -> bool {
+        let fresh = |since: &Instant| since.elapsed() < MEMORY;
+        if self.0.get(&pid).is_some_and(fresh) {
+            return false;
+        }
+        let reads = is_reader(&program(pid));
+        if !reads {
+            if self.0.len() >= PROCESSES {
+                self.0.retain(|_, since| fresh(since));
+            }
+            self.0.insert(pid, Instant::now());
+        }
+        reads
+    }
+}
+
 /// Says whether what this program reads counts as read. One that can't be seen counts.
-pub fn is_reader(program: &str) -> bool {
+fn is_reader(program: &str) -> bool {
     !NO_READERS.contains(&program)
 }
 

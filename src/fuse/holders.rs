@@ -67,8 +67,8 @@ fn table(pid: u32, ino: u64) -> Table {
     for entry in entries {
         let Ok(entry) = entry else { return Table::Gone };
         any = true;
-        let info = fs::read_to_string(entry.path()).unwrap_or_default();
-        if writes(&info, ino) {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        if writes(&text, ino) {
             return Table::Writes;
         }
     }
@@ -76,8 +76,8 @@ fn table(pid: u32, ino: u64) -> Table {
 }
 
 /// Reads one `fdinfo`: is it this file, open for writing?
-fn writes(info: &str, ino: u64) -> bool {
-    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+fn writes(text: &str, ino: u64) -> bool {
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let flags = field("flags:").and_then(|flags| u32::from_str_radix(flags, 8).ok());
     let ours = field("ino:").is_some_and(|number| number.parse() == Ok(ino));
     // The access mode: 0 reads only.

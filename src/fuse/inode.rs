@@ -34,7 +34,7 @@ pub struct Node {
 
 pub enum Kind {
     Folder(Folder),
-    File(File),
+    File(Box<File>),
 }
 
 /// Names in the order of their bytes.
@@ -223,7 +223,7 @@ impl Tree {
         folder.children.insert(name.to_owned(), ino);
         if let Some(node) = self.nodes.get_mut(&ino) {
             node.parent = parent;
-            node.name = name.to_owned();
+            name.clone_into(&mut node.name);
             node.gone = false;
         }
     }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     fn file(tree: &mut Tree, parent: Ino, name: &str) -> Ino {
-        tree.add(parent, name, Kind::File(File::default()), Timestamp::from_micros(0))
+        tree.add(parent, name, Kind::File(Box::default()), Timestamp::from_micros(0))
     }
 
     #[test]

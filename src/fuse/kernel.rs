@@ -52,10 +52,8 @@ impl Kernel {
     fn attr(&self, attr: &Attr) -> FileAttr {
         let micros = u64::try_from(attr.changed.micros()).unwrap_or_default();
         let time = UNIX_EPOCH + Duration::from_micros(micros);
-        let (kind, mode) = match attr.folder {
-            true => (FileType::Directory, 0o755),
-            false => (FileType::RegularFile, 0o644),
-        };
+        let (kind, mode) =
+            if attr.folder { (FileType::Directory, 0o755) } else { (FileType::RegularFile, 0o644) };
         FileAttr {
             ino: INodeNo(attr.ino),
             size: attr.size,
@@ -82,13 +80,6 @@ impl Kernel {
         }
     }
 
-    fn opened(&self, handle: Result<u64>, flags: FopenFlags, reply: ReplyOpen) {
-        match handle {
-            Ok(handle) => reply.opened(FileHandle(handle), flags),
-            Err(error) => reply.error(errno(&error)),
-        }
-    }
-
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }
@@ -102,17 +93,17 @@ impl Kernel {
         let work = work(Arc::clone(&self.fs));
         self.spawn(async move { empty(work.await, reply) });
     }
-
-    fn unlink_or_refuse(&self, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let Some(name) = name.to_str().map(str::to_owned) else {
-            return reply.error(Errno::ENOENT);
-        };
-        self.run(reply, |fs| async move { fs.remove_file(parent.0, &name).await });
-    }
 }
 
 fn errno(error: &FuseError) -> Errno {
     Errno::from_i32(error.errno().raw_os_error())
+}
+
+fn opened(handle: Result<u64>, flags: FopenFlags, reply: ReplyOpen) {
+    match handle {
+        Ok(handle) => reply.opened(FileHandle(handle), flags),
+        Err(error) => reply.error(errno(&error)),
+    }
 }
 
 fn empty(done: Result<()>, reply: ReplyEmpty) {
@@ -142,13 +133,12 @@ fn how(flags: OpenFlags) -> How {
 
 /// The kernel's pages stay right while nobody tells it otherwise; a reader's close is no news.
 fn open_flags(how: How) -> FopenFlags {
-    match how.writes {
-        true => FopenFlags::FOPEN_KEEP_CACHE,
-        false => FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH,
+    if how.writes {
+        return FopenFlags::FOPEN_KEEP_CACHE;
     }
+    FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH
 }
 
-#[expect(clippy::too_many_arguments, reason = "the kernel's own signatures")]
 impl Filesystem for Kernel {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         // Each is taken where this kernel has it.
@@ -228,9 +218,10 @@ impl Filesystem for Kernel {
             return reply.error(errno(&FuseError::NoLinks));
         }
         let how = How { writes: true, ..How::default() };
-        let made = utf8(name).and_then(|name| self.fs.create(parent.0, name, how, request.pid()));
-        let Ok((ino, handle)) = made else {
-            return self.entry(made.and_then(|(ino, _)| self.fs.attr(ino)), reply);
+        let file = utf8(name).and_then(|name| self.fs.create(parent.0, name, how, request.pid()));
+        let (ino, handle) = match file {
+            Ok(file) => file,
+            Err(error) => return reply.error(errno(&error)),
         };
         self.entry(self.fs.attr(ino), reply);
         let fs = Arc::clone(&self.fs);
@@ -242,7 +233,10 @@ impl Filesystem for Kernel {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        self.unlink_or_refuse(parent, name, reply);
+        let Some(name) = name.to_str().map(str::to_owned) else {
+            return reply.error(errno(&FuseError::NotFound));
+        };
+        self.run(reply, |fs| async move { fs.remove_file(parent.0, &name).await });
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -285,15 +279,12 @@ impl Filesystem for Kernel {
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (how, pid) = (how(flags), request.pid());
-        if let Some(opened) = self.fs.open_now(ino.0, how, pid) {
-            return self.opened(opened, open_flags(how), reply);
+        if let Some(handle) = self.fs.open_now(ino.0, how, pid) {
+            return opened(handle, open_flags(how), reply);
         }
         let fs = Arc::clone(&self.fs);
         self.spawn(async move {
-            match fs.open(ino.0, how, pid).await {
-                Ok(handle) => reply.opened(FileHandle(handle), open_flags(how)),
-                Err(error) => reply.error(errno(&error)),
-            }
+            opened(fs.open(ino.0, how, pid).await, open_flags(how), reply);
         });
     }
 
@@ -391,6 +382,9 @@ impl Filesystem for Kernel {
         _: bool,
         reply: ReplyEmpty,
     ) {
+        if self.fs.release_now(handle.0) {
+            return reply.ok();
+        }
         self.run(reply, |fs| async move {
             fs.release(ino.0, handle.0).await;
             Ok(())
@@ -402,7 +396,7 @@ impl Filesystem for Kernel {
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.opened(self.fs.open_folder(ino.0), FopenFlags::empty(), reply);
+        opened(self.fs.open_folder(ino.0), FopenFlags::empty(), reply);
     }
 
     fn readdir(
@@ -440,8 +434,14 @@ impl Filesystem for Kernel {
         };
         for (next, entry) in (1..).zip(listing.iter()).skip(position(offset)) {
             let Some(attr) = self.fs.listed(ino.0, entry) else { continue };
-            let full =
-                reply.add(INodeNo(entry.ino), next, &entry.name, &TTL, &self.attr(&attr), GENERATION);
+            let full = reply.add(
+                INodeNo(entry.ino),
+                next,
+                &entry.name,
+                &TTL,
+                &self.attr(&attr),
+                GENERATION,
+            );
             // The kernel counts no look-up of the two that every folder has.
             if full || next <= 2 {
                 self.fs.forget(entry.ino, 1);

@@ -91,10 +91,9 @@ pub async fn mount(
     source: &dyn Source,
 ) -> Result<Mounted, MountError> {
     check_place(&attachment.at)?;
-    let spool = match attachment.read_only {
-        true => None,
-        false => Some(open_spool(client, &attachment.store, &options.state)?),
-    };
+    let writes = !attachment.read_only;
+    let spool =
+        writes.then(|| open_spool(client, &attachment.store, &options.state)).transpose()?;
     let (stale, told) = mpsc::channel();
     let settings = Settings {
         guard: options.guard,

@@ -75,10 +75,10 @@ impl Remote {
         let body = json!({"path": path.as_str(), "content": content});
         match self.send::<Memory>(Method::POST, "memories", &[], Some(&body)).await {
             Ok(memory) => head(memory),
-            Err(ClientError::Refused { conflict: Some((at, id)), .. })
-                if at == path.as_str() && !id.is_empty() =>
+            Err(ClientError::Refused { conflict: Some(conflict), .. })
+                if conflict.path == path.as_str() && !conflict.memory.is_empty() =>
             {
-                let (found, _) = self.memory(&id).await?;
+                let (found, _) = self.memory(&conflict.memory).await?;
                 let ours = found.sha256 == Sha256::of(content.as_bytes()) && found.path == *path;
                 if ours { Ok(found) } else { Err(FuseError::LostRace) }
             }

@@ -58,10 +58,11 @@ impl Spool {
     pub fn texts(&self) -> io::Result<Vec<(SpoolId, Record, Vec<u8>)>> {
         let mut texts = Vec::new();
         for id in self.ids()? {
-            match read(&fs::read(self.place(id))?) {
-                Some((record, bytes)) => texts.push((id, record, bytes)),
-                None => tracing::error!(file = %self.place(id).display(), "can't be read"),
-            }
+            let Some((record, bytes)) = read(&fs::read(self.place(id))?) else {
+                tracing::error!(file = %self.place(id).display(), "can't be read");
+                continue;
+            };
+            texts.push((id, record, bytes));
         }
         Ok(texts)
     }
@@ -165,7 +166,8 @@ mod tests {
         assert_eq!(mode(&spool.folder), 0o700);
         assert_eq!(mode(&spool.place(first)), 0o600);
         let texts = spool.texts().unwrap();
-        let texts: Vec<_> = texts.into_iter().map(|(_, record, text)| (record.path, text)).collect();
+        let texts: Vec<_> =
+            texts.into_iter().map(|(_, record, text)| (record.path, text)).collect();
         assert_eq!(texts, [("/c".into(), b"\n".to_vec()), ("/b".into(), Vec::new())]);
     }
 

@@ -82,17 +82,14 @@ impl Fs {
         let mut failed = false;
         loop {
             tokio::time::sleep(self.settings.poll).await;
-            match self.poll().await {
-                Ok(()) if failed => {
-                    tracing::info!("the server is back");
-                    failed = false;
-                }
-                Ok(()) => {}
-                Err(error) if !failed => {
-                    tracing::warn!("changes made elsewhere can't be seen: {error}");
-                    failed = true;
-                }
-                Err(_) => {}
+            let polled = self.poll().await;
+            if polled.is_err() == failed {
+                continue;
+            }
+            failed = polled.is_err();
+            match polled {
+                Ok(()) => tracing::info!("the server is back"),
+                Err(error) => tracing::warn!("changes made elsewhere can't be seen: {error}"),
             }
         }
     }
@@ -154,10 +151,10 @@ impl Fs {
             let head = head_of(version)?;
             let before = state.tree.of_memory(&head.id);
             let former = before.and_then(|ino| state.tree.file(ino)?.sha256());
-            let held = former.is_some_and(|hash| state.cache.holds(&hash));
+            let was_loaded = former.is_some_and(|hash| state.cache.holds(&hash));
             let moved_on = former != Some(head.sha256);
             state.lost |= !self.place(state, head);
-            changed.extend(before.filter(|_| held && moved_on));
+            changed.extend(before.filter(|_| was_loaded && moved_on));
         }
         state.cursor = news.first().map(|version| version.id.clone()).or(state.cursor.take());
         Some(changed)

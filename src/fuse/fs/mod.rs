@@ -23,7 +23,7 @@ use tokio::sync::{RwLock, oneshot};
 
 use super::cache::{Bytes, Cache};
 use super::errno::{FuseError, Result};
-use super::guard::Guard;
+use super::guard::{Guard, Searches};
 use super::inode::{Draft, File, Folder, Ino, Kind, ROOT, Tree};
 use super::remote::Remote;
 use super::spool::Spool;
@@ -55,7 +55,8 @@ pub struct Fs {
     remote: Remote,
     /// None where the mount is read-only.
     spool: Option<Mutex<Spool>>,
-    stale: mpsc::Sender<Stale>,
+    /// Told what it must forget.
+    kernel: mpsc::Sender<Stale>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     limit: usize,
@@ -69,6 +70,7 @@ struct State {
     listings: HashMap<u64, Arc<[Listed]>>,
     next_handle: u64,
     cache: Cache,
+    searches: Searches,
     /// Memories that were deleted; an ID never comes back.
     deleted: HashSet<String>,
     /// The newest version that was taken in.
@@ -125,7 +127,7 @@ impl Fs {
     pub fn new(
         remote: Remote,
         spool: Option<Spool>,
-        stale: mpsc::Sender<Stale>,
+        kernel: mpsc::Sender<Stale>,
         settings: Settings,
         clock: Arc<dyn Clock>,
         source: &dyn Source,
@@ -138,6 +140,7 @@ impl Fs {
             listings: HashMap::new(),
             next_handle: 1,
             cache: Cache::new(settings.cache_bytes),
+            searches: Searches::default(),
             deleted: HashSet::new(),
             cursor: None,
             lost: false,
@@ -147,7 +150,7 @@ impl Fs {
             tree: RwLock::new(()),
             remote,
             spool: spool.map(Mutex::new),
-            stale,
+            kernel,
             clock,
             settings,
             limit: Limits::default().content_bytes,
@@ -214,7 +217,8 @@ impl Fs {
 
     pub fn totals(&self) -> Totals {
         let state = self.lock();
-        let heads = state.tree.memories().filter_map(|(_, ino)| state.tree.file(ino)?.memory.as_ref());
+        let heads =
+            state.tree.memories().filter_map(|(_, ino)| state.tree.file(ino)?.memory.as_ref());
         heads.fold(Totals::default(), |sum, head| Totals {
             bytes: sum.bytes + head.size,
             files: sum.files + 1,
@@ -223,20 +227,20 @@ impl Fs {
 
     /// What the kernel still shows of a file is out of date.
     fn forget_content(&self, ino: Ino) {
-        let _ = self.stale.send(Stale::Content(ino, None));
+        let _ = self.kernel.send(Stale::Content(ino, None));
     }
 
     /// The same, and the kernel has done it when this returns. Not for an operation that holds pages
     /// of the file, as a write does.
     async fn forget_content_first(&self, ino: Ino) {
         let (done, waits) = oneshot::channel();
-        if self.stale.send(Stale::Content(ino, Some(done))).is_ok() {
+        if self.kernel.send(Stale::Content(ino, Some(done))).is_ok() {
             let _ = waits.await;
         }
     }
 
     fn forget_entry(&self, parent: Ino, name: &str) {
-        let _ = self.stale.send(Stale::Entry(parent, name.to_owned()));
+        let _ = self.kernel.send(Stale::Entry(parent, name.to_owned()));
         self.forget_content(parent);
     }
 
@@ -325,5 +329,5 @@ fn new_folder() -> Kind {
 }
 
 fn new_file(draft: Draft) -> Kind {
-    Kind::File(File { draft: Some(draft), ..File::default() })
+    Kind::File(Box::new(File { draft: Some(draft), ..File::default() }))
 }

@@ -106,7 +106,10 @@ impl Fs {
             (ino, there, state.path_for(rename.to.0, rename.to.1))
         };
         let path = path.inspect_err(|error| {
-            Self::log_refusal(&format!("{}/{}", self.lock().tree.path(rename.to.0), rename.to.1), error);
+            Self::log_refusal(
+                &format!("{}/{}", self.lock().tree.path(rename.to.0), rename.to.1),
+                error,
+            );
         })?;
         if there.is_some() && rename.keeps {
             return Err(FuseError::Exists);

@@ -363,7 +363,7 @@ impl State {
 fn note_reading(state: &mut State, ino: Ino, hash: Sha256, pid: u32) {
     if let Some(file) = state.tree.file_mut(ino)
         && file.seen != Some(hash)
-        && guard::is_reader(&guard::program(pid))
+        && state.searches.reads(pid)
     {
         file.seen = Some(hash);
     }

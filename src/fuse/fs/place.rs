@@ -29,7 +29,7 @@ impl Fs {
         };
         let Some(there) = state.tree.child(parent, &name) else {
             let at = head.at;
-            let ino = state.tree.add(parent, &name, Kind::File(File::default()), at);
+            let ino = state.tree.add(parent, &name, Kind::File(Box::default()), at);
             state.tree.set_memory(ino, head);
             state.disown(parent);
             self.forget_entry(parent, &name);
@@ -45,12 +45,11 @@ impl Fs {
                 self.set_aside(state, there);
                 self.place(state, head)
             }
-            Some((true, _)) => false,
             None if state.tree.files_below(there).is_empty() => {
                 state.tree.detach(there);
                 self.place(state, head)
             }
-            None => false,
+            None | Some((true, _)) => false,
         }
     }
 

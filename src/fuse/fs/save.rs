@@ -57,6 +57,16 @@ impl Fs {
         }
     }
 
+    /// The release of a handle through which nothing is unsaved; false where something is.
+    pub fn release_now(&self, handle: u64) -> bool {
+        let state = &mut *self.lock();
+        let clean = state.handles.get(&handle).is_none_or(|handle| !handle.dirty);
+        if clean {
+            state.handles.remove(&handle);
+        }
+        clean
+    }
+
     /// The kernel knows of no other descriptor. What no close has saved is saved now, though nobody
     /// waits for the answer.
     pub async fn release(self: &Arc<Self>, ino: Ino, handle: u64) {

@@ -120,9 +120,8 @@ fn run(stage: &Stage, seed: u64) {
     }
     assert!(mount.stop().success());
     let files = tree(local.path()).into_iter();
-    let files = files.filter_map(|(path, bytes)| {
-        Some((format!("/{path}"), String::from_utf8(bytes?).unwrap()))
-    });
+    let files = files
+        .filter_map(|(path, bytes)| Some((format!("/{path}"), String::from_utf8(bytes?).unwrap())));
     assert_eq!(stage.contents(), files.collect::<Vec<_>>(), "seed {seed}: {trace:#?}");
     assert!(stage.spooled().is_empty(), "seed {seed}");
 }

@@ -32,8 +32,7 @@ fn a_memory_renamed_over_another_changes_that_one_and_is_deleted() {
 
     mount.sh("cat b; mv a b; cat b");
 
-    let history =
-        ["created /a one\n", "created /b two\n", "modified /b one\n", "deleted /a -"];
+    let history = ["created /a one\n", "created /b two\n", "modified /b one\n", "deleted /a -"];
     assert_eq!(stage.history(), history);
     assert_eq!(stage.versions()[2]["memory_id"], id.as_str());
     assert_eq!(mount.names(""), ["b"]);
@@ -67,7 +66,10 @@ fn a_folder_rename_stops_at_the_first_failure_and_shows_what_it_did() {
 
     assert_eq!(errno(renamed), Errno::BUSY);
     until("shown", || mount.names("") == ["a", "c"]);
-    assert_eq!((mount.names("a"), mount.names("c")), (vec!["2".into(), "3".into()], vec!["1".into()]));
+    assert_eq!(
+        (mount.names("a"), mount.names("c")),
+        (vec!["2".into(), "3".into()], vec!["1".into()])
+    );
     let paths: Vec<_> = stage.contents().into_iter().map(|(path, _)| path).collect();
     assert_eq!(paths, ["/a/2", "/a/3", "/c/1"]);
 }

@@ -13,7 +13,10 @@ fn listing_and_searching_show_what_the_store_has() {
     assert_eq!(mount.sh("grep -rc beta | sort"), "a.md:0\nd/b.md:1\n");
     assert_eq!(mount.sh("find . | sort"), ".\n./a.md\n./d\n./d/b.md\n");
     assert!(mount.sh("ls -lR").contains("-rw-r--r-- 1 root root 15"));
-    assert_eq!(mount.sh("du -b --apparent-size d/b.md; df --output=iused . | tail -1 | tr -d ' '"), "15\td/b.md\n2\n");
+    assert_eq!(
+        mount.sh("du -b --apparent-size d/b.md; df --output=iused . | tail -1 | tr -d ' '"),
+        "15\td/b.md\n2\n"
+    );
 }
 
 #[test]
@@ -21,11 +24,9 @@ fn trees_are_copied_moved_and_removed() {
     let Some(stage) = Stage::new() else { return };
     let mount = stage.mount();
 
-    mount.sh(
-        "mkdir -p ../tree/x/y; echo 1 > ../tree/x/y/one; echo 2 > ../tree/two
+    mount.sh("mkdir -p ../tree/x/y; echo 1 > ../tree/x/y/one; echo 2 > ../tree/two
         cp -r ../tree a; cp -a ../tree b; mv b c; diff -r a c; mkdir -p c/deep/er
-        cp -r c ../back; rm -r a; mv ../back/two c/three",
-    );
+        cp -r c ../back; rm -r a; mv ../back/two c/three");
     mount.sh("find . -type f -exec sync {} +");
 
     let wanted = [("/c/three", "2\n"), ("/c/two", "2\n"), ("/c/x/y/one", "1\n")];

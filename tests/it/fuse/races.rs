@@ -64,8 +64,7 @@ fn a_change_that_was_not_seen_yet_wins_as_well() {
     let id = stage.memory("/f", "old\n");
     let mount = stage.mount_with(&["--poll", "0"]);
 
-    let answer =
-        write_late(&mount, || stage.change(&id, &json!({"content": "theirs\n"})));
+    let answer = write_late(&mount, || stage.change(&id, &json!({"content": "theirs\n"})));
 
     assert_eq!(answer, "ESTALE");
     assert_eq!(mount.read("f"), "theirs\n");

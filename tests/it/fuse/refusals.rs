@@ -187,7 +187,8 @@ fn a_key_that_is_revoked_is_permission_denied_and_no_text_is_lost() {
     let mut file = OpenOptions::new().append(true).open(mount.path("f")).unwrap();
     let refused = || {
         file.write_all(b"more\n").unwrap();
-        file.sync_all().map_err(|error| error.raw_os_error()) == Err(Some(Errno::ACCESS.raw_os_error()))
+        file.sync_all().map_err(|error| error.raw_os_error())
+            == Err(Some(Errno::ACCESS.raw_os_error()))
     };
     until("refused", refused);
     drop(file);

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::Router;
 use rstest::rstest;
 use rustix::io::Errno;
 use serde_json::{Value, json};
