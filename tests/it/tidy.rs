@@ -48,7 +48,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "src/fuse",
-        &["crate::app", "crate::db", "crate::http", "crate::cli", "axum", "sqlx"],
+        &["crate::app", "crate::db", "crate::http", "crate::cli::", "axum", "sqlx"],
         "the mount is a client: it speaks HTTP only",
     ),
     ("src/fuse/fs", &["fuser::"], "what the mount decides knows no kernel"),

@@ -9,9 +9,11 @@
 //! to be asked. The kernel's thread calls these itself; all others are tasks.
 
 mod follow;
+mod later;
 mod names;
 mod open;
 mod place;
+mod rename;
 mod save;
 
 use std::collections::{HashMap, HashSet};
@@ -33,8 +35,8 @@ use crate::domain::limits::Limits;
 use crate::domain::path::{MemoryPath, PATH_BYTES};
 use crate::domain::time::Timestamp;
 
-pub use names::Rename;
 pub use open::How;
+pub use rename::Rename;
 
 /// How a mount behaves.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,7 @@
 //! between never becomes a memory of its own. A save that fails for now stays in the spool and is
 //! tried again; one that can never succeed leaves its text beside the file.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -17,12 +15,9 @@ use crate::domain::path::MemoryPath;
 use crate::fuse::cache::Bytes;
 use crate::fuse::errno::{FuseError, Result};
 use crate::fuse::holders::{self, Close};
-use crate::fuse::inode::{Blind, Draft, File, Ino, ROOT};
+use crate::fuse::inode::{Blind, Draft, File, Ino};
 use crate::fuse::remote::Head;
 use crate::fuse::spool::Record;
-
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(8);
 
 /// Why a file is saved now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,23 +94,6 @@ impl Fs {
         self.spool(&mut self.lock(), ino)?;
         self.schedule(ino);
         Ok(())
-    }
-
-    /// Uploads a new file in a moment, unless something happens to it before.
-    pub(super) fn schedule(self: &Arc<Self>, ino: Ino) {
-        let (fs, wait) = (Arc::clone(self), self.settings.spool_wait);
-        let turn = self.lock().tree.file(ino).map(|file| file.turn);
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            let due = {
-                let state = fs.lock();
-                let file = state.tree.file(ino);
-                file.map(|file| file.turn) == turn && !state.is_written(ino)
-            };
-            if due {
-                let _ = fs.save(ino, Moment::Close).await;
-            }
-        });
     }
 
     /// Saves a file, if there is anything to save.
@@ -301,59 +279,6 @@ impl Fs {
         let spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = spool.remove(id) {
             tracing::error!("can't remove a text from the state directory: {error}");
-        }
-    }
-
-    /// Tries failed saves again until none is left.
-    pub(super) fn retry(self: &Arc<Self>) {
-        if self.retrying.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let fs = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut wait = FIRST_RETRY;
-            loop {
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LAST_RETRY);
-                let owed = fs.owed();
-                if owed.is_empty() {
-                    fs.retrying.store(false, Ordering::SeqCst);
-                    // One may have come between the two lines.
-                    if fs.owed().is_empty() || fs.retrying.swap(true, Ordering::SeqCst) {
-                        return;
-                    }
-                }
-                for ino in owed {
-                    if fs.save(ino, Moment::Close).await.is_ok() {
-                        wait = FIRST_RETRY;
-                    }
-                }
-            }
-        });
-    }
-
-    /// Files whose last save failed and that nobody is writing.
-    fn owed(&self) -> Vec<Ino> {
-        let state = self.lock();
-        let files = state.tree.files_below(ROOT).into_iter();
-        let owed = files.filter(|(_, ino)| state.tree.file(*ino).is_some_and(|file| file.owed));
-        owed.map(|(_, ino)| ino).filter(|ino| !state.is_written(*ino)).collect()
-    }
-
-    /// Uploads all that waits, before the mount ends; what can't be stays in the spool.
-    pub async fn drain(self: &Arc<Self>) {
-        let drafts: Vec<_> = {
-            let state = self.lock();
-            let files = state.tree.files_below(ROOT).into_iter();
-            let drafts = files.filter(|(_, ino)| {
-                state.tree.file(*ino).is_some_and(|file| file.draft.is_some() && !file.kept)
-            });
-            drafts.collect()
-        };
-        for (path, ino) in drafts {
-            if let Err(error) = self.save(ino, Moment::Close).await {
-                tracing::warn!(path, "left for the next mount: {error}");
-            }
         }
     }
 }

@@ -43,8 +43,7 @@ impl Stage {
     pub fn new() -> Option<Self> {
         if let Some(why) = &*REFUSAL {
             let test = std::thread::current().name().unwrap_or_default().to_owned();
-            // Not to the captured output, which nobody reads of a test that passes.
-            writeln!(std::io::stderr(), "SKIPPED {test}: {why}").unwrap();
+            say(&format!("SKIPPED {test}: {why}\n"));
             return None;
         }
         Some(Self::bare())
@@ -186,6 +185,11 @@ impl Stage {
         found.retain(|path| path.extension() == Some(OsStr::new("text")));
         found
     }
+}
+
+/// Says something on stderr itself: nobody reads the captured output of a test that passes.
+fn say(text: &str) {
+    std::io::stderr().write_all(text.as_bytes()).unwrap();
 }
 
 fn serve(folder: &Path, address: &str, arguments: &[&str]) -> Program {

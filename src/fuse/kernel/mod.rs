@@ -2,41 +2,38 @@
 //! answer out. What is in memory is answered at once, on the kernel's thread; what may ask the server
 //! is a task.
 
+mod tell;
+mod words;
+
 use std::ffi::OsStr;
 use std::future::Future;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, KernelConfig, LockOwner, Notifier, OpenAccMode, OpenFlags, RenameFlags,
-    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    Request, TimeOrNow, WriteFlags,
 };
-use rustix::fs::{FileType as Kind, OFlags};
+use rustix::fs::OFlags;
 use tokio::runtime::Handle;
 
 use super::errno::{FuseError, Result};
-use super::fs::{Attr, Fs, How, Rename, Stale};
+use super::fs::{Attr, Fs, How, Rename};
+pub use tell::tell;
+pub use words::Look;
+use words::{BLOCK, empty, errno, has, how, open_flags, opened, position, utf8};
 
 /// What the kernel knows stays true until it is told otherwise.
 const TTL: Duration = Duration::from_hours(24);
 const GENERATION: Generation = Generation(0);
-const BLOCK: u32 = 4096;
 /// The longest name that the kernel takes from a FUSE file system.
 const NAME_BYTES: u32 = 1024;
 /// Contract: memories in a store, and their bytes, as what is free.
 const CAPACITY: (u64, u64) = (10_000, 10_000 * 102_400);
-
-/// How files look to programs.
-#[derive(Clone, Copy, Debug)]
-pub struct Look {
-    pub uid: u32,
-    pub gid: u32,
-    pub read_only: bool,
-}
 
 pub struct Kernel {
     fs: Arc<Fs>,
@@ -50,27 +47,7 @@ impl Kernel {
     }
 
     fn attr(&self, attr: &Attr) -> FileAttr {
-        let micros = u64::try_from(attr.changed.micros()).unwrap_or_default();
-        let time = UNIX_EPOCH + Duration::from_micros(micros);
-        let (kind, mode) =
-            if attr.folder { (FileType::Directory, 0o755) } else { (FileType::RegularFile, 0o644) };
-        FileAttr {
-            ino: INodeNo(attr.ino),
-            size: attr.size,
-            blocks: attr.size.div_ceil(512),
-            atime: time,
-            mtime: time,
-            ctime: time,
-            crtime: time,
-            kind,
-            perm: if self.look.read_only { mode & 0o555 } else { mode },
-            nlink: if attr.folder { 2 } else { 1 },
-            uid: self.look.uid,
-            gid: self.look.gid,
-            rdev: 0,
-            blksize: BLOCK,
-            flags: 0,
-        }
+        self.look.attr(attr)
     }
 
     fn entry(&self, attr: Result<Attr>, reply: ReplyEntry) {
@@ -93,50 +70,6 @@ impl Kernel {
         let work = work(Arc::clone(&self.fs));
         self.spawn(async move { empty(work.await, reply) });
     }
-}
-
-fn errno(error: &FuseError) -> Errno {
-    Errno::from_i32(error.errno().raw_os_error())
-}
-
-fn opened(handle: Result<u64>, flags: FopenFlags, reply: ReplyOpen) {
-    match handle {
-        Ok(handle) => reply.opened(FileHandle(handle), flags),
-        Err(error) => reply.error(errno(&error)),
-    }
-}
-
-fn empty(done: Result<()>, reply: ReplyEmpty) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(error) => reply.error(errno(&error)),
-    }
-}
-
-/// A name that a memory can have is UTF-8; the rest of its rules are the domain's.
-fn utf8(name: &OsStr) -> Result<&str> {
-    name.to_str().ok_or_else(|| FuseError::BadName("a path must be UTF-8".into()))
-}
-
-fn has(flags: i32, flag: OFlags) -> bool {
-    flags.cast_unsigned() & flag.bits() != 0
-}
-
-fn how(flags: OpenFlags) -> How {
-    let mode = flags.acc_mode();
-    How {
-        reads: mode != OpenAccMode::O_WRONLY,
-        writes: mode != OpenAccMode::O_RDONLY,
-        truncates: has(flags.0, OFlags::TRUNC),
-    }
-}
-
-/// The kernel's pages stay right while nobody tells it otherwise; a reader's close is no news.
-fn open_flags(how: How) -> FopenFlags {
-    if how.writes {
-        return FopenFlags::FOPEN_KEEP_CACHE;
-    }
-    FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH
 }
 
 impl Filesystem for Kernel {
@@ -204,28 +137,8 @@ impl Filesystem for Kernel {
         });
     }
 
-    fn mknod(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        _: u32,
-        reply: ReplyEntry,
-    ) {
-        if Kind::from_raw_mode(mode) != Kind::RegularFile {
-            return reply.error(errno(&FuseError::NoLinks));
-        }
-        let how = How { writes: true, ..How::default() };
-        let file = utf8(name).and_then(|name| self.fs.create(parent.0, name, how, request.pid()));
-        let (ino, handle) = match file {
-            Ok(file) => file,
-            Err(error) => return reply.error(errno(&error)),
-        };
-        self.entry(self.fs.attr(ino), reply);
-        let fs = Arc::clone(&self.fs);
-        self.spawn(async move { fs.release(ino, handle).await });
+    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: u32, reply: ReplyEntry) {
+        reply.error(errno(&FuseError::NoLinks));
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
@@ -477,28 +390,5 @@ impl Filesystem for Kernel {
         let free = blocks(bytes).saturating_sub(used);
         let free_files = files.saturating_sub(totals.files);
         reply.statfs(used + free, free, free, files, free_files, BLOCK, NAME_BYTES, BLOCK);
-    }
-}
-
-fn position(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-/// Tells the kernel what it must forget, on a thread of its own: it may have to wait for locks that
-/// an operation holds which waits for us.
-pub fn tell(notifier: &Notifier, stale: &mpsc::Receiver<Stale>) {
-    for stale in stale {
-        // What fails is no longer known to the kernel, or the mount has ended.
-        match stale {
-            Stale::Content(ino, done) => {
-                let _ = notifier.inval_inode(INodeNo(ino), 0, 0);
-                if let Some(done) = done {
-                    let _ = done.send(());
-                }
-            }
-            Stale::Entry(parent, name) => {
-                let _ = notifier.inval_entry(INodeNo(parent), OsStr::new(&name));
-            }
-        }
     }
 }
