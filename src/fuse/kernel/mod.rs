@@ -22,7 +22,7 @@ use rustix::fs::OFlags;
 use tokio::runtime::Handle;
 
 use super::errno::{FuseError, Result};
-use super::fs::{Attr, Fs, How, Rename};
+use super::fs::{Attr, Fs, Rename};
 pub use tell::tell;
 pub use words::Look;
 use words::{BLOCK, empty, errno, has, how, open_flags, opened, position, utf8};
