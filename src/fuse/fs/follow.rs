@@ -55,9 +55,11 @@ impl Fs {
             state.lost = false;
             self.reconcile(state, heads);
             if !state.lost {
-                break;
+                return Ok(());
             }
         }
+        tracing::warn!("some memories find no place among the files that are not saved yet");
+        self.lock().lost = false;
         Ok(())
     }
 

@@ -67,10 +67,15 @@ impl Fs {
 
     /// Uploads all that waits, before the mount ends; what can't be stays in the spool.
     pub async fn drain(self: &Arc<Self>) {
+        let mut away = false;
         for ino in self.files(|file| file.draft.is_some() && !file.kept) {
-            if let Err(error) = self.save(ino, Moment::Close).await {
+            if away {
+                // Asking again for each would take long. Its failure is logged.
+                let _ = self.spool(&mut self.lock(), ino);
+            } else if let Err(error) = self.save(ino, Moment::Close).await {
+                away = error.may_pass();
                 let path = self.lock().tree.path(ino);
-                tracing::warn!(path, "left for the next mount: {error}");
+                tracing::warn!(path, "not uploaded at the end: {error}");
             }
         }
     }

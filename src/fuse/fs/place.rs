@@ -41,15 +41,8 @@ impl Fs {
                 state.tree.set_memory(there, head);
                 true
             }
-            Some((false, true)) => {
-                self.set_aside(state, there);
-                self.place(state, head)
-            }
-            None if state.tree.files_below(there).is_empty() => {
-                state.tree.detach(there);
-                self.place(state, head)
-            }
-            None | Some((true, _)) => false,
+            Some((true, _)) => false,
+            Some((false, true)) | None => self.clear(state, there) && self.place(state, head),
         }
     }
 
@@ -83,13 +76,10 @@ impl Fs {
         let Some((parent, name)) = self.way(state, head.path.as_str(), head.at) else {
             return false;
         };
-        if let Some(there) = state.tree.child(parent, &name) {
-            let unsaved = state.tree.file(there).map(|file| file.memory.is_none());
-            match unsaved {
-                Some(true) => self.set_aside(state, there),
-                None if state.tree.files_below(there).is_empty() => state.tree.detach(there),
-                _ => return false,
-            }
+        if let Some(there) = state.tree.child(parent, &name)
+            && !self.clear(state, there)
+        {
+            return false;
         }
         state.tree.relocate(ino, parent, &name);
         state.disown(parent);
@@ -173,14 +163,37 @@ impl Fs {
         None
     }
 
-    /// Gives a text without a memory another name, since a memory needs its own.
+    /// For a text that must have a place: where a memory is in the way, the root has one.
+    fn way_or_root(&self, state: &mut State, path: &str, at: Timestamp) -> (Ino, String) {
+        let way = self.way(state, path, at);
+        way.unwrap_or_else(|| (ROOT, path.trim_start_matches('/').replace('/', "_")))
+    }
+
+    /// Takes what the server does not know out of the way of a memory; false where a memory is in it.
+    fn clear(&self, state: &mut State, there: Ino) -> bool {
+        let files = state.tree.files_below(there);
+        let known = |ino: &Ino| state.tree.file(*ino).is_some_and(|file| file.memory.is_some());
+        if files.iter().any(|(_, ino)| known(ino)) {
+            return false;
+        }
+        if files.is_empty() {
+            state.tree.detach(there);
+        } else {
+            self.set_aside(state, there);
+        }
+        true
+    }
+
+    /// Gives texts without a memory another name, since a memory needs theirs.
     fn set_aside(&self, state: &mut State, ino: Ino) {
         let Some(node) = state.tree.node(ino) else { return };
         let (parent, name) = (node.parent, node.name.clone());
         let aside = self.free_name(state, parent, &name);
         self.forget_entry(parent, &name);
         state.tree.relocate(ino, parent, &aside);
-        self.mark_kept(state, ino);
+        for (_, file) in state.tree.files_below(ino) {
+            self.mark_kept(state, file);
+        }
     }
 
     fn mark_kept(&self, state: &mut State, ino: Ino) {
@@ -233,10 +246,7 @@ impl Fs {
     /// Keeps a text beside `path`.
     pub(super) fn keep(&self, state: &mut State, path: &str, draft: Draft) {
         let now = self.clock.now();
-        let Some((parent, name)) = self.way(state, path, now) else {
-            tracing::error!(path, bytes = draft.bytes.len(), "a text found no place");
-            return;
-        };
+        let (parent, name) = self.way_or_root(state, path, now);
         let name = self.free_name(state, parent, &name);
         let ino = state.tree.add(parent, &name, new_file(draft), now);
         self.forget_entry(parent, &name);
@@ -285,8 +295,7 @@ impl Fs {
             (file.draft, file.spooled) = (Some(draft), Some(id));
             return changed;
         }
-        let way = self.way(state, &record.path, now);
-        let (parent, name) = way.unwrap_or_else(|| (ROOT, record.path.replace('/', "_")));
+        let (parent, name) = self.way_or_root(state, &record.path, now);
         let there = state.tree.child(parent, &name);
         if let Some(file) = there.and_then(|there| state.tree.file(there))
             && file.sha256() == Some(hash)

@@ -91,7 +91,10 @@ impl Fs {
             return self.save(ino, Moment::Close).await;
         }
         self.checked_job(ino, Moment::Close).await?;
-        self.spool(&mut self.lock(), ino)?;
+        if self.spool(&mut self.lock(), ino).is_err() {
+            // What can't wait on the disk does not wait.
+            return self.save(ino, Moment::Close).await;
+        }
         self.schedule(ino);
         Ok(())
     }
@@ -179,7 +182,8 @@ impl Fs {
             if let Some(file) = state.tree.file_mut(ino) {
                 file.owed = true;
             }
-            self.spool(state, ino)?;
+            // Its failure is logged, and what is in memory is tried again all the same.
+            let _ = self.spool(state, ino);
             self.retry();
         } else {
             tracing::warn!(path, "not saved: {error}");
@@ -228,8 +232,10 @@ impl Fs {
             draft => *draft = None,
         }
         self.unspool(file);
+        let unsaved = file.draft.is_some();
         for handle in state.handles.values_mut().filter(|handle| handle.ino == ino) {
             handle.pin = Some((hash, Bytes::clone(&content)));
+            handle.dirty &= unsaved;
         }
     }
 

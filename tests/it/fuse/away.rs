@@ -1,6 +1,6 @@
 //! A server that is away: an error, recovery, and no lost save.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 use rustix::io::Errno;
@@ -33,8 +33,7 @@ fn a_save_without_a_server_is_an_error_and_is_made_up_for() {
     saved[1..].sort();
     assert_eq!(saved, ["created /f old\n", "created /g new\n", "modified /f old\nmore\n"]);
     until("the spool is empty", || stage.spooled().is_empty());
-    let log = stage.log();
-    assert!(log.contains("it will be tried again"), "{log}");
+    stage.logged("it will be tried again");
     append(&mount, "end\n").unwrap();
 }
 
@@ -75,6 +74,25 @@ fn an_unsaved_text_that_has_lost_meanwhile_is_kept() {
     assert!(kept.starts_with("f.conflict-"), "{kept}");
     until("shown", || mount.read("f") == "theirs\n");
     assert_eq!(mount.read(&kept), "old\nmore\n");
+}
+
+#[test]
+fn names_stay_as_they_are_while_the_server_is_away() {
+    let Some(mut stage) = Stage::new() else { return };
+    stage.memory("/f", "old\n");
+    stage.memory("/g", "other\n");
+    let mount = stage.mount();
+    until("read", || mount.read("f") == "old\n");
+    stage.kill_server();
+
+    assert_eq!(errno(fs::rename(mount.path("f"), mount.path("h"))), Errno::IO);
+    assert_eq!(errno(fs::rename(mount.path("f"), mount.path("g"))), Errno::IO);
+    assert_eq!(errno(fs::remove_file(mount.path("f"))), Errno::IO);
+
+    stage.start_server();
+    assert_eq!(mount.names(""), ["f", "g"]);
+    mount.sh("mv f h");
+    assert_eq!(stage.contents().len(), 2);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What the mount decides, without a kernel: its decisions against a server in this process, whose
 //! requests are counted and whose answers can be lost.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
+
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use memstored::client::Client;
 use memstored::clock::{Counter, ManualClock};
 use memstored::fuse::errno::FuseError;
@@ -34,6 +37,8 @@ pub struct Line {
     seen: Mutex<Vec<String>>,
     /// So many answers to POST are lost after the server has done its work.
     loses: AtomicUsize,
+    /// Answers to a read of one memory have another text than they say.
+    lies: AtomicBool,
     /// Where requests go instead.
     elsewhere: Mutex<Option<Router>>,
 }
@@ -48,6 +53,11 @@ impl Line {
             Some(router) => router.oneshot(request).await.unwrap(),
             None => next.run(request).await,
         };
+        if path.contains("/memories/mem_") && self.lies.load(Ordering::SeqCst) {
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            let text = String::from_utf8_lossy(&bytes).replace("\"one\"", "\"two\"");
+            return ([(CONTENT_TYPE, "application/json")], text).into_response();
+        }
         let lost = |left: usize| left.checked_sub(1).filter(|_| post);
         if self.loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lost).is_ok() {
             return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")]).into_response();
@@ -243,6 +253,34 @@ async fn a_refusal_for_good_is_asked_for_once() {
 
     assert!(matches!(refused, Err(FuseError::PathTaken(_))), "{refused:?}");
     assert_eq!(stand.socket.line.count("POST"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_without_the_hash_that_it_says_is_not_shown() {
+    let stand = Stand::new(&[("/a", "one")]).await;
+    stand.socket.line.lies.store(true, Ordering::SeqCst);
+
+    assert_eq!(stand.read("a").await, Err(FuseError::Damaged));
+
+    stand.socket.line.lies.store(false, Ordering::SeqCst);
+    assert_eq!(stand.read("a").await.unwrap(), "one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_takes_its_place_from_files_that_are_not_saved_yet() {
+    let stand = Stand::new(&[]).await;
+    let folder = stand.fs.make_folder(ROOT, "a").unwrap().ino;
+    let how = How { writes: true, ..How::default() };
+    stand.fs.create(folder, "mine", how, std::process::id()).unwrap();
+
+    stand.socket.server.memory(&stand.store, "/a", "theirs").await;
+    stand.fs.poll().await.unwrap();
+
+    assert_eq!(stand.read("a").await.unwrap(), "theirs");
+    let root = stand.fs.open_folder(ROOT).unwrap();
+    let names: Vec<_> = stand.fs.listing(root).unwrap().iter().map(|it| it.name.clone()).collect();
+    assert_eq!(names[..3], [".", "..", "a"]);
+    assert_eq!(names[3], "a.conflict-20261122T100000Z");
 }
 
 #[tokio::test(flavor = "multi_thread")]

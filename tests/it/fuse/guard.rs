@@ -25,8 +25,7 @@ fn the_session_that_searched_and_overwrote_is_noticed() {
     mount.bash(SESSION);
 
     assert_eq!(mount.read("crdts.md").len(), 1509);
-    let log = stage.log();
-    let line = log.lines().find(|line| line.contains(BLIND)).expect("a line in the log");
+    let line = stage.logged(BLIND);
     for word in ["/crdts.md", "7285", "1509", "\"program\":\"cp\"", "sha256"] {
         assert!(line.contains(word), "{word}: {line}");
     }
@@ -43,7 +42,7 @@ fn the_session_that_searched_and_overwrote_is_stopped_where_that_is_denied() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("Operation not permitted"));
     assert_eq!(mount.read("crdts.md"), notes());
     assert_eq!(stage.history().len(), 1);
-    assert!(stage.log().contains("blind overwrite denied"));
+    stage.logged("blind overwrite denied");
 }
 
 /// Where `(change)` stands, somebody else changes the memory.
@@ -113,6 +112,7 @@ fn what_was_read_may_be_replaced() {
         assert!(stage.history().len() > before, "{script}");
     }
 
+    assert!(mount.stop().success());
     assert!(!stage.log().contains(BLIND), "{}", stage.log());
 }
 
@@ -125,5 +125,6 @@ fn a_guard_that_is_off_says_nothing() {
     mount.sh("echo x > f");
 
     assert_eq!(stage.history().len(), 2);
+    assert!(mount.stop().success());
     assert!(!stage.log().contains(BLIND));
 }

@@ -11,7 +11,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::stage::Stage;
 
-const SEQUENCES: u64 = 6;
+const SEQUENCES: u64 = 4;
 const STEPS: usize = 60;
 const PATHS: [&str; 8] = ["a", "a/b", "a/b/c", "b", "b/a", "c", "c/x", "d"];
 const TEXTS: [&str; 4] = ["", "one\n", "two and more\n", "3"];

@@ -34,6 +34,7 @@ fn a_new_file_is_private_on_the_disk_until_its_upload() {
     for folder in spooled[0].ancestors().skip(1).take_while(|it| !it.ends_with("state")) {
         assert_eq!(mode(folder), 0o700, "{}", folder.display());
     }
+    assert!(mount.stop().success());
     assert!(!stage.log().contains("secret"));
 }
 

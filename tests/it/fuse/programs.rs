@@ -1,6 +1,9 @@
 //! Ordinary programs just work.
 
-use super::stage::{Stage, until};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::stage::{Mount, Stage, say, until};
 
 #[test]
 fn listing_and_searching_show_what_the_store_has() {
@@ -65,6 +68,27 @@ fn locks_are_local() {
     mount.sh("flock f -c 'echo one >> f'; flock -n f true");
 
     assert_eq!(stage.history().len(), 2);
+}
+
+#[test]
+fn other_users_may_use_it_only_where_that_is_allowed() {
+    let Some(stage) = Stage::new() else { return };
+    let as_user = |mount: &Mount, script: &str| {
+        mount.bash(&format!("setpriv --reuid 1 --regid 1 --clear-groups sh -c '{script}'"))
+    };
+    stage.memory("/f", "old\n");
+    let (own, shared) = (stage.mount(), stage.mount_with(&["--allow-other", "--uid", "1"]));
+    fs::set_permissions(stage.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(shared.at(), fs::Permissions::from_mode(0o755)).unwrap();
+    if !as_user(&shared, "true").status.success() {
+        say("SKIPPED other_users_may_use_it_only_where_that_is_allowed: no other users here\n");
+        return;
+    }
+
+    assert!(!as_user(&own, "cat f").status.success());
+    assert!(as_user(&shared, "cat f && echo new > f").status.success());
+
+    assert_eq!(stage.history(), ["created /f old\n", "modified /f new\n"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_lost_race_is_an_error_and_keeps_the_text_beside_the_file() {
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(mount.read(&kept[0]), "mine\n");
     assert_eq!(stage.history(), ["created /f old\n", "modified /f theirs\n"]);
-    assert!(stage.log().contains("kept here"), "{}", stage.log());
+    stage.logged("kept here");
 }
 
 #[test]

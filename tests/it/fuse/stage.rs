@@ -166,6 +166,17 @@ impl Stage {
         command
     }
 
+    /// The first line of the log that has this; it may be on its way still.
+    pub fn logged(&self, what: &str) -> String {
+        let mut found = None;
+        until(what, || {
+            found = self.log().lines().find(|line| line.contains(what)).map(str::to_owned);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// The log, which is whole only when the mount has ended.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -188,7 +199,7 @@ impl Stage {
 }
 
 /// Says something on stderr itself: nobody reads the captured output of a test that passes.
-fn say(text: &str) {
+pub fn say(text: &str) {
     std::io::stderr().write_all(text.as_bytes()).unwrap();
 }
 
