@@ -142,7 +142,7 @@ async fn saves(
             let answer = client.exchange(&update).await?;
             turn[0].push(begun.elapsed());
             let answer: serde_json::Value = serde_json::from_slice(answer)?;
-            hash = answer["content_sha256"].as_str().context("no hash")?.to_owned();
+            answer["content_sha256"].as_str().context("no hash")?.clone_into(&mut hash);
         }
         pairs.push(turn.map(median));
     }
