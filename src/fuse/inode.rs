@@ -63,6 +63,8 @@ pub struct File {
     /// A save failed for now, and is tried again.
     pub owed: bool,
     pub spooled: Option<SpoolId>,
+    /// Where the memory was when it was deleted elsewhere: who still writes has lost a race.
+    pub lost_at: Option<String>,
 }
 
 /// A text that is being written.

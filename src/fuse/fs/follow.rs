@@ -176,6 +176,9 @@ impl Fs {
         let loaded = self.remote.memory(&head.id).await;
         let (newer, content) = loaded.inspect_err(|error| {
             tracing::warn!(path = head.path.as_str(), "can't be read: {error}");
+            if *error == FuseError::NotFound {
+                self.remove(&mut self.lock(), &head.id);
+            }
         })?;
         let state = &mut *self.lock();
         let hash = newer.sha256;

@@ -54,8 +54,9 @@ impl Fs {
         if head.at <= known.at {
             return true;
         }
-        if head.path.as_str() != state.tree.path(ino) && !self.carry(state, ino, &head) {
-            self.let_go(state, ino);
+        let path = state.tree.path(ino);
+        if head.path.as_str() != path && !self.carry(state, ino, &head) {
+            self.let_go(state, ino, path);
             return false;
         }
         let (at, hash) = (head.at, head.sha256);
@@ -88,13 +89,21 @@ impl Fs {
     }
 
     /// Forgets a memory that has no place, until all are listed again. An unsaved text is kept.
-    fn let_go(&self, state: &mut State, ino: Ino) {
-        let path = state.tree.path(ino);
+    fn let_go(&self, state: &mut State, ino: Ino, path: String) {
         let draft = state.tree.file_mut(ino).and_then(|file| file.draft.take());
-        state.tree.detach(ino);
         if let Some(draft) = draft {
             self.keep(state, &path, draft);
         }
+        self.lose_place(state, ino, path);
+    }
+
+    /// A file is out of the tree because of what others did. Who has it open may still write.
+    fn lose_place(&self, state: &mut State, ino: Ino, path: String) {
+        if let Some(file) = state.tree.file_mut(ino) {
+            file.lost_at = Some(path);
+            self.unspool(file);
+        }
+        state.tree.detach(ino);
     }
 
     /// Takes a memory out that was deleted elsewhere. An unsaved text stays, to lose its race.
@@ -103,11 +112,11 @@ impl Fs {
         let Some(ino) = state.tree.of_memory(id) else { return };
         let written = state.tree.file(ino).is_some_and(|file| file.draft.is_some());
         state.tree.clear_memory(ino);
-        if written {
-            return;
+        if !written {
+            let path = state.tree.path(ino);
+            self.leave(state, ino);
+            self.lose_place(state, ino, path);
         }
-        self.leave(state, ino);
-        state.tree.detach(ino);
     }
 
     /// Takes a name out, and the folders above it that are empty then and not this mount's own.
@@ -223,15 +232,16 @@ impl Fs {
     pub(super) async fn lose(self: &Arc<Self>, ino: Ino, job: &Job) {
         let memory = {
             let state = &mut *self.lock();
-            let draft = state.tree.file_mut(ino).and_then(|file| {
-                self.unspool(file);
-                file.owed = false;
-                file.draft.take()
-            });
-            let Some(draft) = draft else { return };
-            let memory = state.tree.file(ino).and_then(|file| file.memory.clone());
+            let Some(file) = state.tree.file_mut(ino) else { return };
+            let Some(draft) = file.draft.take() else { return };
+            let memory = file.memory.clone();
+            file.owed = false;
             self.keep(state, job.path.as_str(), draft);
-            if memory.is_none() {
+            // Only now, so that the text is on the disk at any time.
+            if let Some(file) = state.tree.file_mut(ino) {
+                self.unspool(file);
+            }
+            if memory.is_none() && state.tree.node(ino).is_some_and(|node| !node.gone) {
                 self.leave(state, ino);
                 state.tree.detach(ino);
             }
@@ -291,7 +301,9 @@ impl Fs {
         let draft = Draft { bytes, base, whole: true, ..Draft::default() };
         let now = self.clock.now();
         let changed = record.memory.as_ref().and_then(|id| state.tree.of_memory(id));
-        if let Some(file) = changed.and_then(|ino| state.tree.file_mut(ino)) {
+        if let Some(file) = changed.and_then(|ino| state.tree.file_mut(ino))
+            && file.draft.is_none()
+        {
             (file.draft, file.spooled) = (Some(draft), Some(id));
             return changed;
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Fs, State};
+use super::{Fs, State, legal};
 use crate::domain::content::Sha256;
 use crate::domain::path::MemoryPath;
 use crate::fuse::cache::Bytes;
@@ -126,11 +126,13 @@ impl Fs {
 
     /// A text that no server would take is refused, and given up at its close.
     fn job(&self, state: &mut State, ino: Ino, moment: Moment) -> Result<Option<Job>> {
-        let Some(node) = state.tree.node(ino).filter(|node| !node.gone) else { return Ok(None) };
-        let name = node.name.clone();
-        let parent = node.parent;
+        let Some(node) = state.tree.node(ino) else { return Ok(None) };
+        let (parent, name, gone) = (node.parent, node.name.clone(), node.gone);
         let Some(file) = state.tree.file(ino) else { return Ok(None) };
         let Some(draft) = &file.draft else { return Ok(None) };
+        if gone && file.lost_at.is_none() {
+            return Ok(None);
+        }
         if file.kept {
             self.spool(state, ino)?;
             return Ok(None);
@@ -145,8 +147,13 @@ impl Fs {
                 return Err(error);
             }
         };
-        let path = state.path_for(parent, &name)?;
-        Ok(Some(Job::of(file, draft, path, text)))
+        let path = match &file.lost_at {
+            Some(path) if gone => legal(path)?,
+            _ => state.path_for(parent, &name)?,
+        };
+        // What has no place any more is no memory to be changed.
+        let memory = file.memory.clone().filter(|_| !gone);
+        Ok(Some(Job::of(memory, draft, path, text)))
     }
 
     async fn send(&self, job: &Job) -> Result<Head> {
@@ -290,10 +297,10 @@ impl Fs {
 }
 
 impl Job {
-    fn of(file: &File, draft: &Draft, path: MemoryPath, text: String) -> Self {
+    fn of(memory: Option<Head>, draft: &Draft, path: MemoryPath, text: String) -> Self {
         Self {
             path,
-            memory: file.memory.clone(),
+            memory,
             text,
             base: draft.base,
             revision: draft.revision,

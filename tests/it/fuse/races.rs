@@ -1,5 +1,8 @@
 //! Lost races: an error to the program, and its text is kept beside the file.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 
 use super::stage::{Mount, Stage, until};
@@ -83,6 +86,48 @@ fn a_deletion_elsewhere_wins_over_a_change() {
     until("gone", || !mount.path("f").exists());
     assert_eq!(mount.read(&conflicts(&mount)[0]), "mine\n");
     assert_eq!(stage.history(), ["created /f old\n", "deleted /f -"]);
+}
+
+#[test]
+fn a_deletion_that_was_seen_before_the_write_wins_too() {
+    let Some(stage) = Stage::new() else { return };
+    let id = stage.memory("/d/f", "old\n");
+    stage.change(&id, &json!({"path": "/f"}));
+    let mount = stage.mount();
+
+    let answer = write_late(&mount, || {
+        stage.delete(&id);
+        until("gone", || !mount.path("f").exists());
+    });
+
+    assert_eq!(answer, "ESTALE");
+    assert_eq!(mount.read(&conflicts(&mount)[0]), "mine\n");
+}
+
+#[test]
+fn losing_races_and_renaming_in_one_folder_do_not_wait_for_each_other() {
+    let Some(stage) = Stage::new() else { return };
+    let id = stage.memory("/f", "old\n");
+    stage.memory("/g", "other\n");
+    let mount = stage.mount_with(&["--poll", "0.01"]);
+    let at = mount.at().to_owned();
+    let done = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&done);
+    let renames = std::thread::spawn(move || {
+        while !ends.load(Ordering::Relaxed) {
+            std::fs::rename(at.join("g"), at.join("h")).unwrap();
+            std::fs::rename(at.join("h"), at.join("g")).unwrap();
+        }
+    });
+
+    for number in 0..10 {
+        let change = json!({"content": format!("{number}\n")});
+        assert_eq!(write_late(&mount, || stage.change(&id, &change)), "ESTALE");
+    }
+
+    done.store(true, Ordering::Relaxed);
+    renames.join().unwrap();
+    assert_eq!(conflicts(&mount).len(), 10);
 }
 
 #[test]
