@@ -104,6 +104,8 @@ pub async fn mount(
     let remote = Remote::new(client, &attachment.store);
     let fs = Arc::new(Fs::new(remote, spool, stale, settings, clock, source));
     fs.load().await.map_err(MountError::Listing)?;
+    // The kernel knows nothing yet that it could forget.
+    while told.try_recv().is_ok() {}
     let look = Look {
         uid: options.uid.unwrap_or_else(|| rustix::process::getuid().as_raw()),
         gid: options.gid.unwrap_or_else(|| rustix::process::getgid().as_raw()),

@@ -35,7 +35,7 @@ use crate::domain::limits::Limits;
 use crate::domain::path::{MemoryPath, PATH_BYTES};
 use crate::domain::time::Timestamp;
 
-pub use open::How;
+pub use open::{How, Place};
 pub use rename::Rename;
 
 /// How a mount behaves.

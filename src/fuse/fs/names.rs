@@ -43,6 +43,9 @@ impl Fs {
         let _shape = self.tree.read().await;
         let ino = self.lock().tree.child(parent, name).ok_or(FuseError::NotFound)?;
         let _gate = self.gate(ino).await.ok_or(FuseError::IsFolder)?;
+        if self.lock().tree.child(parent, name) != Some(ino) {
+            return Err(FuseError::Overtaken);
+        }
         let memory = self.lock().tree.file(ino).and_then(|file| file.memory.clone());
         if let Some(head) = &memory {
             self.delete(head).await?;

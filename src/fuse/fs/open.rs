@@ -19,6 +19,14 @@ pub struct How {
     pub truncates: bool,
 }
 
+/// Where a program writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub offset: u64,
+    /// At the end, wherever that is by now; `offset` is where the kernel took it to be.
+    pub appends: bool,
+}
+
 /// How often a content is loaded for one operation, where it changes on the way.
 const LOADS: usize = 4;
 
@@ -168,18 +176,12 @@ impl Fs {
         }
     }
 
-    /// Writes at `offset`, or at the end where there is none.
-    pub async fn write(
-        &self,
-        ino: Ino,
-        handle: u64,
-        offset: Option<u64>,
-        data: &[u8],
-    ) -> Result<()> {
+    /// Writes at a place.
+    pub async fn write(&self, ino: Ino, handle: u64, place: Place, data: &[u8]) -> Result<()> {
         let write = |loaded: Option<&Loaded>| {
             let state = &mut *self.lock();
-            match state.begin_draft(ino, Some(handle), offset.is_none(), loaded) {
-                Ok(true) => Some(self.write_draft(state, ino, handle, offset, data)),
+            match state.begin_draft(ino, Some(handle), place.appends, loaded) {
+                Ok(true) => Some(self.write_draft(state, ino, handle, place, data)),
                 Ok(false) => None,
                 Err(error) => Some(Err(error)),
             }
@@ -192,7 +194,7 @@ impl Fs {
         state: &mut State,
         ino: Ino,
         handle: u64,
-        offset: Option<u64>,
+        place: Place,
         data: &[u8],
     ) -> Result<()> {
         state.mark_dirty(ino, Some(handle));
@@ -201,7 +203,7 @@ impl Fs {
         let (kept, limit) = (file.kept, self.limit);
         let draft = file.draft.as_mut().ok_or(FuseError::NotFound)?;
         let length = draft.bytes.len();
-        let start = offset.map_or(Some(length), |offset| offset.try_into().ok());
+        let start = if place.appends { Some(length) } else { place.offset.try_into().ok() };
         let end = start.and_then(|start| start.checked_add(data.len()));
         let Some((start, end)) = start.zip(end).filter(|(_, end)| *end <= limit) else {
             draft.broken |= !kept;
@@ -212,8 +214,8 @@ impl Fs {
         draft.bytes.resize(length.max(end), 0);
         draft.bytes[start..end].copy_from_slice(data);
         draft.revision += 1;
-        if offset.is_none_or(|offset| offset != start as u64) || start > length {
-            // The kernel took the end of the file to be elsewhere.
+        if start as u64 != place.offset {
+            // The kernel took the end of the file to be elsewhere, and has the pages there.
             self.forget_content(ino);
         }
         self.touch(state, ino);

@@ -9,7 +9,6 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::save::{self, is_new};
 use super::{Draft, Fs, State, legal};
-use crate::domain::content::Sha256;
 use crate::domain::path::MemoryPath;
 use crate::fuse::errno::{FuseError, Result};
 use crate::fuse::inode::{Blind, Ino};
@@ -28,7 +27,8 @@ pub struct Rename<'a> {
 struct Successor {
     text: String,
     revision: u64,
-    hash: Sha256,
+    /// All of it was written or read here.
+    whole: bool,
 }
 
 impl Fs {
@@ -69,6 +69,7 @@ impl Fs {
     ) -> Result<()> {
         let _shape = self.tree.read().await;
         let _gates = self.gates(ino, there).await;
+        self.lock().check_names(rename, ino, there)?;
         let replaced = there.and_then(|there| self.lock().tree.file(there)?.memory.clone());
         if let (Some(there), Some(head)) = (there, replaced) {
             self.succeed(rename, ino, there, &head).await?;
@@ -116,7 +117,7 @@ impl Fs {
                 state.disown(rename.to.0);
                 state.tree.set_memory(ino, head);
             }
-            self.renamed_text(state, ino, rename.to.1)?
+            self.renamed_text(state, ino, rename.to.1)
         };
         if fresh {
             self.schedule(ino);
@@ -134,9 +135,9 @@ impl Fs {
 
     /// A text that is not on the server has another name. True where a kept text, being called
     /// otherwise now, has become a new file.
-    fn renamed_text(&self, state: &mut State, ino: Ino, name: &str) -> Result<bool> {
+    fn renamed_text(&self, state: &mut State, ino: Ino, name: &str) -> bool {
         let Some(file) = state.tree.file_mut(ino).filter(|file| file.draft.is_some()) else {
-            return Ok(false);
+            return false;
         };
         let fresh = file.kept && !is_conflict(name);
         if fresh {
@@ -146,9 +147,10 @@ impl Fs {
             }
         }
         if file.spooled.is_some() {
-            self.spool(state, ino)?;
+            // Its failure is logged, and the text is still there.
+            let _ = self.spool(state, ino);
         }
-        Ok(fresh)
+        fresh
     }
 
     /// A file takes the place of a memory: one change of that memory.
@@ -185,8 +187,8 @@ impl Fs {
         {
             // The text is at both names now.
             let state = &mut *self.lock();
-            let Successor { text, .. } = successor;
-            self.settled(state, there, saved, text.as_bytes(), u64::MAX, true);
+            let Successor { text, whole, .. } = successor;
+            self.settled(state, there, saved, text.as_bytes(), u64::MAX, whole);
             self.forget_content(there);
             return Err(error);
         }
@@ -230,15 +232,15 @@ impl Fs {
                 let file = state.tree.file(ino).ok_or(FuseError::NotFound)?;
                 if let Some(draft) = &file.draft {
                     let text = save::text(draft, self.limit)?.to_owned();
-                    let hash = Sha256::of(text.as_bytes());
-                    return Ok(Successor { text, revision: draft.revision, hash });
+                    return Ok(Successor { text, revision: draft.revision, whole: draft.whole });
                 }
             }
             let (hash, content) = self.content(ino).await?;
-            let unwritten = self.lock().tree.file(ino).is_some_and(|file| file.draft.is_none());
-            if unwritten {
+            let state = self.lock();
+            let file = state.tree.file(ino).ok_or(FuseError::NotFound)?;
+            if file.draft.is_none() {
                 let text = String::from_utf8(content.to_vec()).map_err(|_| FuseError::NotText)?;
-                return Ok(Successor { text, revision: 0, hash });
+                return Ok(Successor { text, revision: 0, whole: file.seen == Some(hash) });
             }
         }
     }
@@ -264,7 +266,6 @@ impl Fs {
         successor: &Successor,
     ) {
         let state = &mut *self.lock();
-        debug_assert_eq!(saved.sha256, successor.hash);
         if let Some(replaced) = state.tree.file_mut(there) {
             self.unspool(replaced);
         }
@@ -275,7 +276,7 @@ impl Fs {
         state.tree.relocate(ino, rename.to.0, rename.to.1);
         state.disown(rename.to.0);
         let text = successor.text.as_bytes();
-        self.settled(state, ino, saved, text, successor.revision, true);
+        self.settled(state, ino, saved, text, successor.revision, successor.whole);
     }
 
     async fn rename_folder(
@@ -286,6 +287,7 @@ impl Fs {
         path: &MemoryPath,
     ) -> Result<()> {
         let _shape = self.tree.write().await;
+        self.lock().check_names(rename, ino, there)?;
         let moves = self.moves(ino, there, path)?;
         for (done, (to, file)) in moves.iter().enumerate() {
             let memory = self.lock().tree.file(*file).and_then(|file| file.memory.clone());
@@ -308,7 +310,7 @@ impl Fs {
                 state.disown(rename.to.0);
             }
             let name = state.tree.node(file).map(|node| node.name.clone()).unwrap_or_default();
-            self.renamed_text(state, file, &name)?;
+            self.renamed_text(state, file, &name);
         }
         state.own_if_empty(rename.from.0);
         self.touch(state, rename.from.0);
@@ -347,9 +349,19 @@ impl Fs {
                 state.own_if_empty(parent);
                 self.forget_entry(parent, &name);
                 self.forget_entry(folder, &to);
-                let _ = self.renamed_text(state, *ino, &to);
+                self.renamed_text(state, *ino, &to);
             }
         }
+    }
+}
+
+impl State {
+    /// The names are still those of these files, now that nothing can change them any more.
+    fn check_names(&self, rename: &Rename<'_>, ino: Ino, there: Option<Ino>) -> Result<()> {
+        let (from, to) = (rename.from, rename.to);
+        let same =
+            self.tree.child(from.0, from.1) == Some(ino) && self.tree.child(to.0, to.1) == there;
+        if same { Ok(()) } else { Err(FuseError::Overtaken) }
     }
 }
 

@@ -219,7 +219,7 @@ impl Fs {
         revision: u64,
         whole: bool,
     ) {
-        let (hash, content) = (head.sha256, Bytes::from(text));
+        let (hash, content) = (Sha256::of(text), Bytes::from(text));
         state.cache.insert(hash, Bytes::clone(&content));
         if let Some(parent) = state.tree.node(ino).map(|node| node.parent) {
             state.disown(parent);

@@ -22,7 +22,7 @@ use rustix::fs::OFlags;
 use tokio::runtime::Handle;
 
 use super::errno::{FuseError, Result};
-use super::fs::{Attr, Fs, Rename};
+use super::fs::{Attr, Fs, Place, Rename};
 pub use tell::tell;
 pub use words::Look;
 use words::{BLOCK, empty, errno, has, how, open_flags, opened, position, utf8};
@@ -265,8 +265,7 @@ impl Filesystem for Kernel {
         let appends = has(flags.0, OFlags::APPEND) && !mapped;
         let (fs, data) = (Arc::clone(&self.fs), data.to_vec());
         self.spawn(async move {
-            let offset = (!appends).then_some(offset);
-            match fs.write(ino.0, handle.0, offset, &data).await {
+            match fs.write(ino.0, handle.0, Place { offset, appends }, &data).await {
                 Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
                 Err(error) => reply.error(errno(&error)),
             }

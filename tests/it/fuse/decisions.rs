@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use memstored::client::Client;
 use memstored::clock::{Counter, ManualClock};
 use memstored::fuse::errno::FuseError;
-use memstored::fuse::fs::{Fs, How, Settings};
+use memstored::fuse::fs::{Fs, How, Place, Settings};
 use memstored::fuse::guard::Guard;
 use memstored::fuse::inode::ROOT;
 use memstored::fuse::remote::Remote;
@@ -29,6 +29,8 @@ use tower::ServiceExt;
 
 use crate::support::Server;
 use crate::support::server::{KEY, NOW, text};
+
+const END: Place = Place { offset: 0, appends: true };
 
 /// What a test does to requests.
 #[derive(Default)]
@@ -150,7 +152,7 @@ impl Stand {
     async fn write(&self, name: &str, content: &str) -> (u64, u64) {
         let how = How { writes: true, ..How::default() };
         let (ino, handle) = self.fs.create(ROOT, name, how, std::process::id()).unwrap();
-        self.fs.write(ino, handle, Some(0), content.as_bytes()).await.unwrap();
+        self.fs.write(ino, handle, END, content.as_bytes()).await.unwrap();
         (ino, handle)
     }
 
@@ -219,7 +221,7 @@ async fn a_close_that_can_not_be_told_from_others_saves_at_the_release() {
     let ino = stand.fs.lookup(ROOT, "a").unwrap().ino;
     let how = How { writes: true, ..How::default() };
     let handle = stand.fs.open(ino, how, 0).await.unwrap();
-    stand.fs.write(ino, handle, None, b" two").await.unwrap();
+    stand.fs.write(ino, handle, END, b" two").await.unwrap();
 
     stand.fs.flush(ino, handle, 0).await.unwrap();
     assert_eq!(stand.history().await.len(), 1);
@@ -235,7 +237,7 @@ async fn an_answer_that_was_lost_is_no_race() {
     stand.socket.line.loses.store(1, Ordering::SeqCst);
     stand.fs.fsync(ino).await.unwrap();
 
-    stand.fs.write(ino, handle, None, b" two").await.unwrap();
+    stand.fs.write(ino, handle, END, b" two").await.unwrap();
     stand.socket.line.loses.store(1, Ordering::SeqCst);
     stand.fs.fsync(ino).await.unwrap();
 
