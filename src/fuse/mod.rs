@@ -197,7 +197,10 @@ fn place(at: &Path, why: &str) -> MountError {
 fn why(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            format!("{error}; without root it needs the program fusermount3, of the package fuse3")
+            format!(
+                "{error}: without root it needs the program fusermount3 (package fuse3), and a \
+                 /dev/fuse that everybody may open"
+            )
         }
         _ => error.to_string(),
     }
