@@ -1,4 +1,5 @@
-//! The HTTP client of the command line. It retries as the official SDKs do (contract 1.9).
+//! The HTTP client of the command line and the mount. It retries as the official SDKs do (contract
+//! 1.9).
 
 use std::time::Duration;
 
@@ -14,13 +15,24 @@ const RETRIES: u32 = 2;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 const TIMEOUT: Duration = Duration::from_mins(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the newest official SDKs send.
+const API_VERSION: &str = "2026-10-21";
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server refused; the text is its own.
     #[error("{message} (HTTP {status}{})", request(.request_id.as_ref()))]
-    Refused { status: StatusCode, message: String, request_id: Option<String> },
+    Refused {
+        status: StatusCode,
+        /// The error's type in the envelope; empty where there was no envelope.
+        kind: String,
+        message: String,
+        request_id: Option<String>,
+        /// What is in the way, for a path conflict.
+        conflict: Option<Box<Conflict>>,
+    },
     #[error("can't reach the server: {0}")]
     Unreachable(#[source] reqwest::Error),
     #[error("the server's answer can't be read: {0}")]
@@ -29,15 +41,24 @@ pub enum ClientError {
     Setup(String),
 }
 
+/// The path and the memory that are in the way.
+#[derive(Debug)]
+pub struct Conflict {
+    pub path: String,
+    pub memory: String,
+}
+
 fn request(id: Option<&String>) -> String {
     id.map(|id| format!(", {id}")).unwrap_or_default()
 }
 
 /// One server, as one credential sees it.
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
     key: SecretString,
+    beta: Option<&'static str>,
 }
 
 impl Client {
@@ -46,9 +67,20 @@ impl Client {
         // Fails only where a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Url::parse(url).map_err(|error| setup(&format!("--url {url:?}: {error}")))?;
-        let http = reqwest::Client::builder().timeout(TIMEOUT).build();
-        let http = http.map_err(|error| setup(&error))?;
-        Ok(Self { http, base: url.trim_end_matches('/').into(), key })
+        let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        let http = http.build().map_err(|error| setup(&error))?;
+        Ok(Self { http, base: url.trim_end_matches('/').into(), key, beta: None })
+    }
+
+    /// The same, for routes under `/v1`, which need an `anthropic-beta` header.
+    #[must_use]
+    pub fn with_beta(&self, beta: &'static str) -> Self {
+        Self { beta: Some(beta), ..self.clone() }
+    }
+
+    /// The address of the server.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// One call: a JSON body out, where there is one, and JSON back.
@@ -64,7 +96,7 @@ impl Client {
             let sent = self.send(method.clone(), path, query, body).await;
             let again = match &sent {
                 Ok(response) => is_worth_repeating(response),
-                Err(error) => error.is_connect() || error.is_timeout(),
+                Err(error) => error.is_connect() || error.is_timeout() || error.is_request(),
             };
             if !again || attempt == RETRIES {
                 return read(sent.map_err(ClientError::Unreachable)?).await;
@@ -106,6 +138,10 @@ impl Client {
         let separator = if pairs.is_empty() { "" } else { "?" };
         let url = format!("{}{path}{separator}{pairs}", self.base);
         let mut request = self.http.request(method, url).bearer_auth(self.key.expose_secret());
+        if let Some(beta) = self.beta {
+            request = request.header("anthropic-beta", beta);
+            request = request.header("anthropic-version", API_VERSION);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -126,9 +162,12 @@ fn is_worth_repeating(response: &Response) -> bool {
 }
 
 fn wait(response: Option<&Response>, attempt: u32) -> Duration {
-    let header = response.and_then(|response| response.headers().get("retry-after"));
-    let asked = header.and_then(|value| value.to_str().ok()?.parse().ok());
-    let asked = asked.map(Duration::from_secs);
+    let number = |name: &str| {
+        let value = response?.headers().get(name)?.to_str().ok()?.parse::<f64>().ok()?;
+        (value >= 0.0).then_some(value)
+    };
+    let asked = number("retry-after-ms").map(|value| value / 1e3).or_else(|| number("retry-after"));
+    let asked = asked.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     asked.unwrap_or(FIRST_WAIT * 2_u32.pow(attempt)).min(LONGEST_WAIT)
 }
 
@@ -137,10 +176,23 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError>
     if status.is_success() {
         return response.json().await.map_err(ClientError::Unreadable);
     }
-    let envelope = response.json::<Envelope>().await.ok();
-    let (message, request_id) = match envelope {
-        Some(envelope) => (envelope.error.message, envelope.request_id),
-        None => ("the server refused without a reason that can be read".into(), None),
+    let Ok(Envelope { error, request_id, .. }) = response.json::<Envelope>().await else {
+        return Err(ClientError::Refused {
+            status,
+            kind: String::new(),
+            message: "the server refused without a reason that can be read".into(),
+            request_id: None,
+            conflict: None,
+        });
     };
-    Err(ClientError::Refused { status, message, request_id })
+    Err(ClientError::Refused {
+        status,
+        kind: error.kind,
+        message: error.message,
+        request_id,
+        conflict: error
+            .conflicting_path
+            .zip(error.conflicting_memory_id)
+            .map(|(path, memory)| Box::new(Conflict { path, memory })),
+    })
 }

@@ -4,7 +4,7 @@
 //! don't know that rule, are heard from `warn` on, whatever the level; and a panic is logged by its
 //! place, not by its message, which may quote a value.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 pub use tracing_appender::non_blocking::WorkerGuard;
@@ -18,15 +18,23 @@ use crate::domain::{Error, Result};
 /// Starts the log on stderr: text on a terminal, JSON lines otherwise. A thread of its own writes
 /// it; what is logged last is written when the guard is dropped.
 pub fn start_log(level: &str) -> Result<WorkerGuard> {
+    start_log_on(level, io::stderr(), io::stderr().is_terminal())
+}
+
+/// The same on anything; as text where `terminal`.
+pub fn start_log_on(
+    level: &str,
+    writer: impl Write + Send + 'static,
+    terminal: bool,
+) -> Result<WorkerGuard> {
     let level: LevelFilter = level.parse().map_err(Error::internal)?;
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN));
     let filter = filter.with_target("memstored", level);
     let registry = tracing_subscriber::registry().with(filter);
-    let terminal = io::stderr().is_terminal();
-    let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
-    let text = terminal.then(|| fmt::layer().with_writer(stderr.clone()));
+    let (log, guard) = tracing_appender::non_blocking(writer);
+    let text = terminal.then(|| fmt::layer().with_writer(log.clone()));
     let json =
-        (!terminal).then(|| fmt::layer().json().flatten_event(true).with_writer(stderr.clone()));
+        (!terminal).then(|| fmt::layer().json().flatten_event(true).with_writer(log.clone()));
     registry.with(text).with(json).try_init().map_err(Error::internal)?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

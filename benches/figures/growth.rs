@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::cluster::Cluster;
 use crate::fill::{self, CHANGED, Fill};
 use crate::load::{self, Client, Request, Target};
-use crate::report::{self, Grown};
+use crate::report::{self, Paired};
 use crate::server::{self, Running};
 use crate::{Bench, say};
 
@@ -22,7 +22,7 @@ const AIM: f64 = 1.5;
 
 pub async fn measure(bench: &Bench<'_>) -> Result<()> {
     let cluster = Cluster::start(bench.folder)?;
-    say(&format!("\n{}", report::grown_head(VERSIONS)))?;
+    say(&format!("\n{}", head()))?;
     for on in ["SQLite", "Postgres"] {
         let [small, big] = VERSIONS.map(|versions| store(bench, on, &cluster, versions));
         let stores = [small.await?, big.await?];
@@ -31,6 +31,11 @@ pub async fn measure(bench: &Bench<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn head() -> String {
+    let [small, big] = VERSIONS;
+    report::paired_head(&format!("at {small} versions"), &format!("at {big}"))
 }
 
 /// A server on a store that was filled.
@@ -99,7 +104,7 @@ impl Kind {
     }
 }
 
-async fn grown(bench: &Bench<'_>, on: &str, kind: Kind, stores: &[Store; 2]) -> Result<Grown> {
+async fn grown(bench: &Bench<'_>, on: &str, kind: Kind, stores: &[Store; 2]) -> Result<Paired> {
     let target = |Store { server, filled }: &Store| {
         anyhow::Ok(Target { address: server.address, request: kind.request(filled)? })
     };
@@ -113,5 +118,5 @@ async fn grown(bench: &Bench<'_>, on: &str, kind: Kind, stores: &[Store; 2]) -> 
         let big = load::one_by_one(&big, REQUESTS).await?;
         pairs.push([small.p50, big.p50]);
     }
-    Ok(Grown { what: format!("{}, {on}", kind.what()), pairs, aim: AIM })
+    Ok(Paired { what: format!("{}, {on}", kind.what()), pairs, aim: AIM })
 }

@@ -8,6 +8,7 @@ mod fill;
 mod floors;
 mod growth;
 mod load;
+mod mount;
 mod postgres;
 mod report;
 mod rest;
@@ -55,6 +56,8 @@ enum Part {
     Postgres,
     /// What a thousand times as many versions add to a request, on both
     Growth,
+    /// Searching and saving through the mount, beside the local disk and the API
+    Mount,
     /// Start, memory, size
     Rest,
 }
@@ -114,6 +117,7 @@ impl Bench<'_> {
                 Part::Sqlite => sqlite::measure(&bench).await?,
                 Part::Postgres => postgres::measure(&bench).await?,
                 Part::Growth => growth::measure(&bench).await?,
+                Part::Mount => mount::measure(&bench).await?,
                 Part::Rest => rest::measure(&bench).await?,
             }
         }

@@ -86,19 +86,19 @@ pub const SINGLE_HEAD: &str = "\
 | | figure (min–max) | aim | |
 |---|---|---|---|";
 
-/// One kind of request, at the small size and at the big one in turn.
-pub struct Grown {
+/// One thing under two conditions, in turn.
+pub struct Paired {
     pub what: String,
     pub pairs: Vec<[Duration; 2]>,
-    /// The most that the big one may cost of the small one.
+    /// The most that the second may take of the first.
     pub aim: f64,
 }
 
-impl Display for Grown {
+impl Display for Paired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, pairs, aim } = self;
-        let at = |size: usize| spread(pairs.iter().map(|pair| pair[size].as_secs_f64())).1;
-        let ratios = pairs.iter().map(|[small, big]| big.as_secs_f64() / small.as_secs_f64());
+        let at = |which: usize| spread(pairs.iter().map(|pair| pair[which].as_secs_f64())).1;
+        let ratios = pairs.iter().map(|[first, second]| second.as_secs_f64() / first.as_secs_f64());
         let (least, ratio, most) = spread(ratios);
         let missed = || format!("missed by {:.0} %", (ratio / aim - 1.0) * 100.0);
         write!(
@@ -111,11 +111,9 @@ impl Display for Grown {
     }
 }
 
-/// The head of a table of [`Grown`].
-pub fn grown_head([small, big]: [usize; 2]) -> String {
-    format!(
-        "| | ms at {small} versions | at {big} | ratio (min–max) | aim | |\n|---|---|---|---|---|---|"
-    )
+/// The head of a table of [`Paired`], which names the two conditions.
+pub fn paired_head(first: &str, second: &str) -> String {
+    format!("| | ms {first} | {second} | ratio (min–max) | aim | |\n|---|---|---|---|---|---|")
 }
 
 /// The least, the median, the most.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::load::{Client, Request};
 
 pub const MEMORY_ROUTE: &str = "/v1/memory_stores/{store}/memories/{memory}";
-const KEY: &str = "figures";
+pub const KEY: &str = "figures";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// This program, told to be something else.

@@ -4,6 +4,7 @@ mod copy;
 mod doctor;
 mod keys;
 mod migrate;
+mod mount;
 mod output;
 mod serve;
 mod target;
@@ -16,6 +17,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::client::ClientError;
 use crate::config;
 use crate::domain::Error;
+use crate::fuse;
 
 /// Self-hosted server for the memory stores of Claude Managed Agents
 #[derive(Parser)]
@@ -29,6 +31,8 @@ Examples:
                                         for teams: any number of instances on one Postgres
   memstored key create --name ci        make an API key
   memstored doctor                      look the database over
+  memstored mount --store notes ./notes
+                                        work on a store with ordinary programs
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict")]
 struct Cli {
@@ -52,6 +56,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Move a whole installation from one database to another
     Copy(copy::Copy),
+    /// Mount the stores of a session, or one store, as folders
+    Mount(mount::Mount),
 }
 
 /// Why a command failed.
@@ -63,6 +69,8 @@ enum Failure {
     Refused(#[from] Error),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Mount(#[from] fuse::MountError),
     #[error("{0}")]
     Failed(String),
 }
@@ -71,14 +79,10 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Refused(Error::NotFound { .. }) => 3,
+            Self::Refused(Error::NotFound { .. }) | Self::Mount(fuse::MountError::Unknown(_)) => 3,
             Self::Refused(Error::PathTaken { .. } | Error::PreconditionFailed) => 4,
-            Self::Client(ClientError::Refused { status, .. }) => match status.as_u16() {
-                404 => 3,
-                409 => 4,
-                _ => 1,
-            },
-            Self::Refused(_) | Self::Client(_) | Self::Failed(_) => 1,
+            Self::Client(error) | Self::Mount(fuse::MountError::Client(error)) => of_client(error),
+            Self::Refused(_) | Self::Mount(_) | Self::Failed(_) => 1,
         }
     }
 
@@ -88,6 +92,17 @@ impl Failure {
             Self::Refused(Error::Internal(source)) => source.to_string(),
             other => other.to_string(),
         }
+    }
+}
+
+fn of_client(error: &ClientError) -> u8 {
+    match error {
+        ClientError::Refused { status, .. } => match status.as_u16() {
+            404 => 3,
+            409 => 4,
+            _ => 1,
+        },
+        _ => 1,
     }
 }
 
@@ -115,6 +130,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Done {
         Command::Migrate(migrate) => migrate::run(migrate).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Copy(copy) => copy::run(copy).await,
+        Command::Mount(mount) => mount::run(mount).await,
     }
 }
 

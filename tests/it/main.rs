@@ -10,6 +10,7 @@ mod cli;
 mod contract;
 mod copy;
 mod durability;
+mod fuse;
 mod model;
 mod network;
 mod postgres;

@@ -46,6 +46,12 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["crate::app", "crate::db", "crate::http", "axum", "sqlx"],
         "the client speaks HTTP only",
     ),
+    (
+        "src/fuse",
+        &["crate::app", "crate::db", "crate::http", "crate::cli::", "axum", "sqlx"],
+        "the mount is a client: it speaks HTTP only",
+    ),
+    ("src/fuse/fs", &["fuser::"], "what the mount decides knows no kernel"),
     ("src/cli", &["sqlx"], "SQL lives in src/db"),
 ];
 
