@@ -49,9 +49,9 @@ pub use events::{Arrivals, SendEvents};
 pub use examine::{Finding, Grade, examine};
 pub use location::{Durability, Location};
 pub use migrate::{Fresh, Installation, Schema};
+pub use polls::Poll;
 pub use sessions::{NewSessionRow, SessionChange};
 pub use tables::{Kind, TABLES, Table};
-pub use polls::Poll;
 pub use work::{OnWork, QueueStats, WorkChange};
 
 use self::location::Purpose;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
@@ -25,7 +24,6 @@ use memstored::http::{self, Listener};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use crate::support::Server;
 use crate::support::server::{KEY, NOW, text};
@@ -34,15 +32,13 @@ const END: Place = Place { offset: 0, appends: true };
 
 /// What a test does to requests.
 #[derive(Default)]
-pub struct Line {
+struct Line {
     /// Method and path of each.
     seen: Mutex<Vec<String>>,
     /// So many answers to POST are lost after the server has done its work.
     loses: AtomicUsize,
     /// Answers to a read of one memory have another text than they say.
     lies: AtomicBool,
-    /// Where requests go instead.
-    elsewhere: Mutex<Option<Router>>,
 }
 
 impl Line {
@@ -50,11 +46,7 @@ impl Line {
         let path = request.uri().path_and_query().unwrap().as_str().to_owned();
         let post = request.method() == Method::POST;
         self.seen.lock().unwrap().push(format!("{} {path}", request.method()));
-        let elsewhere = self.elsewhere.lock().unwrap().clone();
-        let answer = match elsewhere.filter(|_| path.contains("memory_stores")) {
-            Some(router) => router.oneshot(request).await.unwrap(),
-            None => next.run(request).await,
-        };
+        let answer = next.run(request).await;
         if path.contains("/memories/mem_") && self.lies.load(Ordering::SeqCst) {
             let bytes = answer.into_body().collect().await.unwrap().to_bytes();
             let text = String::from_utf8_lossy(&bytes).replace("\"one\"", "\"two\"");
@@ -73,35 +65,24 @@ impl Line {
 }
 
 /// A server on a socket.
-pub struct Socket {
-    pub server: Server,
-    pub url: String,
+struct Socket {
+    server: Server,
+    url: String,
     line: Arc<Line>,
 }
 
 impl Socket {
-    pub async fn new() -> Self {
-        Self::with(|router| router).await
-    }
-
-    /// With other routes around the server's own.
-    pub async fn with(around: impl FnOnce(Router) -> Router) -> Self {
+    async fn new() -> Self {
         let server = Server::start().await;
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 100).await.unwrap();
         let url = format!("http://{}", listener.address().unwrap());
         let line = Arc::new(Line::default());
         let carries = Arc::clone(&line);
-        let router = around(http::router(Arc::clone(&server.http)));
-        let router = router.layer(from_fn(move |request: Request, next: Next| {
-            Arc::clone(&carries).carry(request, next)
-        }));
+        let router = http::router(Arc::clone(&server.http)).layer(from_fn(
+            move |request: Request, next: Next| Arc::clone(&carries).carry(request, next),
+        ));
         tokio::spawn(listener.serve(server.http.clone(), router, CancellationToken::new()));
         Self { server, url, line }
-    }
-
-    /// Sends what is about stores to another server.
-    pub fn forward_to(&self, other: &Self) {
-        *self.line.elsewhere.lock().unwrap() = Some(other.server.router.clone());
     }
 }
 

@@ -1,125 +1,94 @@
 //! What is mounted where: a session's stores, a store by its name, and inputs that are wrong.
 
 use std::fs;
-use std::path::Path;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use rstest::rstest;
 use rustix::io::Errno;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::decisions::Socket;
 use super::stage::{KEY, Mount, Stage, errno};
 use crate::support::program::command;
-use crate::support::server::{self, text};
+use crate::support::server::text;
 
-const SESSION: &str = "sesn_00000000000000000000000001";
-
-/// A server that has a session with these stores, whose token is the key of everything else.
-async fn with_session(resources: Value) -> Socket {
-    let answer = move |request: Request| async move {
-        let headers = request.headers();
-        assert_eq!(headers["authorization"], format!("Bearer {}", server::KEY));
-        assert_eq!(headers["anthropic-beta"], "managed-agents-2026-04-01");
-        answer_of(&json!({"type": "session", "id": SESSION, "resources": resources}))
-    };
-    let token = |request: Request| async move {
-        match request.headers()["authorization"].to_str() {
-            Ok("Bearer admin") => Ok(answer_of(&json!({"token": server::KEY}))),
-            _ => Err(StatusCode::FORBIDDEN),
-        }
-    };
-    let routes = Router::new()
-        .route(&format!("/v1/sessions/{SESSION}"), get(answer))
-        .route(&format!("/x/v1/sessions/{SESSION}/tokens"), post(token));
-    Socket::with(|router| routes.fallback_service(router)).await
+/// A session that has the stage's store to be written to, and another one, which holds `f`, to be
+/// read only.
+struct Session {
+    id: String,
+    token: String,
 }
 
-fn answer_of(body: &Value) -> impl IntoResponse + use<> {
-    ([(CONTENT_TYPE, "application/json")], body.to_string())
-}
-
-fn resource(store: &str, path: &str, access: &str) -> Value {
-    json!({
-        "type": "memory_store", "memory_store_id": store.rsplit('/').next().unwrap(),
-        "name": path, "access": access, "mount_path": path, "instructions": null, "description": ""
-    })
-}
-
-fn mount_session(folder: &Path, url: &str, variables: [(&str, &str); 1]) -> Result<Mount, String> {
-    let root = folder.join("memory");
-    let mut mount = command(folder, &["mount", "--session", SESSION, "--url", url]);
-    mount.env_remove("ANTHROPIC_API_KEY").envs(variables);
-    mount.args(["--state-dir", "state", "--log-file", "log", "--root"]).arg(&root);
-    Mount::spawn(mount, vec![root.join("house"), root.join("user")], folder.join("log"))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_has_each_store_at_its_mount_path() {
-    if Stage::new().is_none() {
-        return;
+impl Session {
+    fn of(stage: &Stage) -> Self {
+        let post = |path: &str, body: &Value| stage.call("POST", path, Some(body));
+        let house = text(&post("/v1/memory_stores", &json!({"name": "House"})), "id").to_owned();
+        let memories = format!("/v1/memory_stores/{house}/memories");
+        post(&memories, &json!({"path": "/f", "content": "house\n"}));
+        let agent = post("/v1/agents", &json!({"name": "a", "model": "m"}));
+        let environment = post("/v1/environments", &json!({"name": "e"}));
+        let resources = json!([
+            {"type": "memory_store", "memory_store_id": house, "access": "read_only"},
+            {"type": "memory_store", "memory_store_id": stage.id()},
+        ]);
+        let session = json!({
+            "agent": agent["id"], "environment_id": environment["id"], "resources": resources
+        });
+        let id = text(&post("/v1/sessions", &session), "id").to_owned();
+        let token = stage.call("POST", &format!("/x/v1/sessions/{id}/tokens"), None);
+        Self { id, token: text(&token, "token").to_owned() }
     }
-    let socket = with_session(json!([])).await;
-    let (house, user) = (socket.server.store().await, socket.server.store().await);
-    socket.server.memory(&house, "/f", "house\n").await;
-    let resources = json!([
-        {"type": "file", "id": "file_1", "mount_path": "/mnt/file"},
-        resource(&house, "/mnt/memory/house", "read_only"),
-        resource(&user, "/mnt/memory/user", "read_write"),
-    ]);
-    let session = with_session_of(&socket, resources).await;
-    let folder = TempDir::new().unwrap();
 
-    for variable in [("MEMSTORED_SESSION_TOKEN", server::KEY), ("MEMSTORED_API_KEY", "admin")] {
-        let mount = mount_session(folder.path(), &session, [variable]).unwrap();
-        let user = folder.path().join("memory/user");
+    /// Mounts it below a folder of the stage.
+    fn mount(&self, stage: &Stage, credential: (&str, &str)) -> Result<Mount, String> {
+        let root = stage.folder().join("memory");
+        let mut mount = command(stage.folder(), &["mount", "--session", &self.id]);
+        mount.args(["--url", &stage.url(), "--state-dir", "state", "--log-file", "log", "--root"]);
+        mount.env_remove("ANTHROPIC_API_KEY").env(credential.0, credential.1).arg(&root);
+        Mount::spawn(
+            mount,
+            vec![root.join("house"), root.join("notes")],
+            stage.folder().join("log"),
+        )
+    }
+}
+
+#[test]
+fn a_session_has_each_store_at_its_mount_path() {
+    let Some(stage) = Stage::new() else { return };
+    let session = Session::of(&stage);
+    let notes = stage.folder().join("memory/notes");
+
+    for (number, credential) in
+        [("MEMSTORED_SESSION_TOKEN", session.token.as_str()), ("MEMSTORED_API_KEY", KEY)]
+            .into_iter()
+            .enumerate()
+    {
+        let mount = session.mount(&stage, credential).unwrap();
         assert_eq!(mount.read("f"), "house\n");
         assert_eq!(errno(fs::write(mount.path("f"), "x")), Errno::ROFS);
-        fs::write(user.join("g"), "user\n").unwrap();
+        fs::write(notes.join(format!("g{number}")), "user\n").unwrap();
         assert_eq!(mount.greeting.lines().count(), 2);
         assert!(mount.greeting.lines().next().unwrap().ends_with("house, read-only"));
         assert!(mount.stop().success());
-        assert!(!user.exists(), "a folder that was made is removed");
+        assert!(!notes.exists(), "a folder that was made is removed");
     }
 
-    assert_eq!(socket.server.versions(&user).await.len(), 1);
-    assert_eq!(text(&socket.server.versions(&user).await[0], "content"), "user\n");
+    let by = json!({"type": "session_actor", "session_id": session.id});
+    let versions = stage.versions();
+    assert_eq!(versions.len(), 2);
+    assert!(versions.iter().all(|version| version["created_by"] == by), "{versions:#?}");
 }
 
-/// A second door to the same stores, which knows the session.
-async fn with_session_of(socket: &Socket, resources: Value) -> String {
-    let door = with_session(resources).await;
-    let url = door.url.clone();
-    door.forward_to(socket);
-    url
-}
+#[test]
+fn all_stores_of_a_session_are_mounted_or_none() {
+    let Some(stage) = Stage::new() else { return };
+    let session = Session::of(&stage);
+    stage.call("DELETE", &stage.store, None);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn all_stores_of_a_session_are_mounted_or_none() {
-    if Stage::new().is_none() {
-        return;
-    }
-    let socket = with_session(json!([])).await;
-    let house = socket.server.store().await;
-    let missing = format!("memstore_{}", "0".repeat(26));
-    let resources = json!([
-        resource(&house, "/mnt/memory/house", "read_write"),
-        resource(&missing, "/mnt/memory/user", "read_write"),
-    ]);
-    let session = with_session_of(&socket, resources).await;
-    let folder = TempDir::new().unwrap();
-
-    let token = [("MEMSTORED_SESSION_TOKEN", server::KEY)];
-    let why = mount_session(folder.path(), &session, token).err().unwrap();
+    let credential = ("MEMSTORED_SESSION_TOKEN", session.token.as_str());
+    let why = session.mount(&stage, credential).err().unwrap();
 
     assert!(why.contains("there is no such file") || why.contains("not found"), "{why}");
-    assert!(!folder.path().join("memory/house").exists());
+    assert!(!stage.folder().join("memory/house").exists());
 }
 
 #[test]
