@@ -267,9 +267,16 @@ impl Fs {
     pub(super) async fn refresh(&self, id: &str) {
         match self.remote.memory(id).await {
             Ok((head, content)) => {
-                let state = &mut *self.lock();
-                state.cache.insert(head.sha256, content);
-                state.lost |= !self.place(state, head);
+                let ino = {
+                    let state = &mut *self.lock();
+                    state.cache.insert(head.sha256, content);
+                    state.lost |= !self.place(state, head);
+                    state.tree.of_memory(id)
+                };
+                // Who got the error sees why.
+                if let Some(ino) = ino {
+                    self.forget_content_first(ino).await;
+                }
             }
             Err(FuseError::NotFound) => self.remove(&mut self.lock(), id),
             // The next poll will tell.
