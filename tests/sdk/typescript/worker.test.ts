@@ -5,7 +5,7 @@ import { atWork, modelOf, mountOf, newStage, says, unique } from "./stage.js";
 import { isMissing } from "./mount.js";
 import { all } from "./support.js";
 
-test("the official worker serves a session with two stores", async (t) => {
+test("the official worker serves a session with two stores", { timeout: 60_000 }, async (t) => {
   const stage = await newStage();
   const { memories, sessions, stores, versions } = stage;
   const notes = await stores.create({ name: unique("Research notes") });
@@ -62,7 +62,7 @@ test("the official worker serves a session with two stores", async (t) => {
   assert.ok(await isMissing(notesAt));
 });
 
-test("each session signs its own versions", async (t) => {
+test("each session signs its own versions", { timeout: 60_000 }, async (t) => {
   const stage = await newStage();
   const store = await stage.stores.create({ name: unique("Shared notes") });
   const made: string[] = [];
@@ -89,7 +89,7 @@ test("each session signs its own versions", async (t) => {
   );
 });
 
-test("a terminated session ends its worker after the last sync", async (t) => {
+test("a terminated session ends its worker after the last sync", { timeout: 60_000 }, async (t) => {
   const stage = await newStage();
   const store = await stage.stores.create({ name: unique("Notes") });
   const session = await stage.session([{ type: "memory_store", memory_store_id: store.id }]);
