@@ -198,15 +198,8 @@ impl Work {
         wish: Option<i64>,
         now: Timestamp,
     ) -> Result<Heartbeat> {
-        match self.state {
-            State::Queued => {
-                return Err(Error::OutOfDate(format!(
-                    "work item {} is queued: acknowledge it before its first heartbeat",
-                    self.id
-                )));
-            }
-            State::Stopping | State::Stopped => return Ok(self.answer(false)),
-            State::Starting | State::Active => {}
+        if matches!(self.state, State::Stopping | State::Stopped) {
+            return Ok(self.answer(false));
         }
         let last = self.latest_heartbeat_at;
         let held = last.map_or_else(|| NO_HEARTBEAT.to_owned(), |at| at.to_string());
@@ -217,6 +210,12 @@ impl Work {
                 ttl_seconds: self.ttl_seconds,
                 last_heartbeat: last,
             })));
+        }
+        if self.state == State::Queued {
+            return Err(Error::OutOfDate(format!(
+                "work item {} is queued: acknowledge it before its first heartbeat",
+                self.id
+            )));
         }
         let at = last.map_or(now, |last| now.max(last.next()));
         self.state = State::Active;
@@ -352,6 +351,7 @@ mod tests {
         assert!(work.is_free(at(311), RECLAIM_MILLIS));
 
         work.offer(TokenId::new("2"), at(311));
+        assert!(matches!(work.heartbeat(Some(&held), None, at(312)), Err(Error::LeaseLost(_))));
         work.acknowledge(at(312)).unwrap();
 
         assert!(matches!(work.heartbeat(Some(&held), None, at(313)), Err(Error::LeaseLost(_))));

@@ -204,6 +204,23 @@ def test_a_heartbeat_that_is_not_the_expected_one_is_refused_with_the_lease(stag
     assert queue.heartbeat(work, expected_last_heartbeat=last).lease_extended
 
 
+def test_a_heartbeat_for_an_item_that_waits_again_says_that_it_is_lost(stage, queue):
+    stage.session()
+    work = queue.poll()
+
+    refusal = refused_with(
+        412,
+        "invalid_request_error",
+        queue.heartbeat,
+        work,
+        expected_last_heartbeat="2026-11-23T09:10:08.100327Z",
+    )
+
+    state = refusal.body["error"]["details"]["current_state"]
+    assert (state["state"], state["last_heartbeat"]) == ("queued", None)
+    refused_with(409, "invalid_request_error", queue.heartbeat, work)
+
+
 def test_the_token_of_the_item_holds_and_stops_it(stage, queue, connect):
     stage.session()
     other = stage.session()
