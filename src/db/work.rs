@@ -128,14 +128,18 @@ impl Transaction for Change {
         let lock = connection.dialect().lock();
         let mut found = find(connection, &self.on, lock).await?.ok_or_else(unknown)?;
         let before = found.clone();
-        self.check_holder(connection, &mut found).await?;
+        let token = self.token_of(connection, &found).await?;
         let mut beat = None;
         match &self.change {
             WorkChange::Acknowledge => found.acknowledge(self.on.at)?,
             WorkChange::Heartbeat { expected, wish } => {
-                beat = Some(found.heartbeat(expected.as_deref(), *wish, self.on.at)?);
+                let expected = expected.as_deref();
+                beat = Some(found.heartbeat(expected, *wish, token, self.on.at)?);
             }
-            WorkChange::Stop { force } => found.stop(*force, self.on.at),
+            WorkChange::Stop { force } => {
+                token.map_or(Ok(()), |token| found.check_stop(token))?;
+                found.stop(*force, self.on.at);
+            }
             WorkChange::Update { metadata } => found.update(metadata)?,
         }
         if found != before {
@@ -161,20 +165,19 @@ impl Transaction for Change {
 }
 
 impl Change {
-    /// Refuses a token of this item that has lost it. One that an administrator made is of no item.
-    async fn check_holder(
+    /// The token that asks, where it was made for an item. One that an administrator made was not.
+    async fn token_of(
         &self,
         connection: &mut Connection,
-        found: &mut Work,
-    ) -> Result<(), Failure> {
-        let Some((_, token)) = &self.on.held_by else { return Ok(()) };
+        found: &Work,
+    ) -> Result<Option<&TokenId>, Failure> {
+        let Some((_, token)) = &self.on.held_by else { return Ok(None) };
         let sql = Sql::new("select work_id from session_tokens where id = $1");
         let row = connection.fetch_optional(sql.bind(token.as_str())).await?;
-        let of: Option<String> = row.map(|row| row.get(0)).transpose()?.flatten();
-        match of {
-            Some(of) if of == found.id.as_str() => Ok(found.claim(token)?),
+        match row.map(|row| row.get::<Option<String>>(0)).transpose()?.flatten() {
+            Some(of) if of == found.id.as_str() => Ok(Some(token)),
             Some(_) => Err(Error::not_found(WorkId::WHAT, &found.id).into()),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 }

@@ -169,21 +169,11 @@ impl Work {
         Ok(())
     }
 
-    /// Makes sure that a session token made for this item is the one that holds it. The first heartbeat
-    /// decides between several to whom it was offered.
-    pub fn claim(&mut self, token: &TokenId) -> Result<()> {
-        let decided = self.latest_heartbeat_at.is_some() || self.state == State::Queued;
-        if self.token.as_ref() == Some(token) {
-            return Ok(());
-        }
-        if decided || self.state == State::Stopped {
-            return Err(Error::OutOfDate(format!(
-                "work item {} was offered to another worker since: this one has lost it",
-                self.id
-            )));
-        }
-        self.token = Some(token.clone());
-        Ok(())
+    /// Whether a session token that was made for this item holds it. The first heartbeat decides between
+    /// several to whom it was offered.
+    pub fn is_held_by(&self, token: &TokenId) -> bool {
+        self.token.as_ref() == Some(token)
+            || self.state == State::Starting && self.latest_heartbeat_at.is_none()
     }
 
     /// Whether nobody is left who could confirm that it stops.
@@ -196,6 +186,7 @@ impl Work {
         &mut self,
         expected: Option<&str>,
         wish: Option<i64>,
+        token: Option<&TokenId>,
         now: Timestamp,
     ) -> Result<Heartbeat> {
         if matches!(self.state, State::Stopping | State::Stopped) {
@@ -203,9 +194,11 @@ impl Work {
         }
         let last = self.latest_heartbeat_at;
         let held = last.map_or_else(|| NO_HEARTBEAT.to_owned(), |at| at.to_string());
-        if let Some(named) = expected.filter(|named| *named != held) {
+        let lost = token.is_some_and(|token| !self.is_held_by(token));
+        let expected = expected.unwrap_or(&held);
+        if lost || expected != held {
             return Err(Error::LeaseLost(Box::new(LeaseLost {
-                named: named.to_owned(),
+                named: expected.to_owned(),
                 state: self.state,
                 ttl_seconds: self.ttl_seconds,
                 last_heartbeat: last,
@@ -219,6 +212,9 @@ impl Work {
         }
         let at = last.map_or(now, |last| now.max(last.next()));
         self.state = State::Active;
+        if let Some(token) = token {
+            self.token = Some(token.clone());
+        }
         self.started_at.get_or_insert(at);
         self.latest_heartbeat_at = Some(at);
         if let Some(wish) = wish {
@@ -239,6 +235,17 @@ impl Work {
 
     fn lease(&mut self, now: Timestamp) {
         self.leased_until = Some(now.plus_seconds(self.ttl_seconds.unsigned_abs()));
+    }
+
+    /// Refuses to stop an item for a token that has lost it.
+    pub fn check_stop(&self, token: &TokenId) -> Result<()> {
+        if self.state == State::Stopped || self.is_held_by(token) {
+            return Ok(());
+        }
+        Err(Error::OutOfDate(format!(
+            "work item {} was offered to another worker since: this one has lost it",
+            self.id
+        )))
     }
 
     /// Asks whoever holds it to stop; stops it at once where nobody does, or by force.
@@ -290,7 +297,7 @@ mod tests {
         let mut work = queued();
         work.offer(TokenId::new("1"), at(10));
         work.acknowledge(at(10)).unwrap();
-        assert!(work.heartbeat(Some(NO_HEARTBEAT), None, at(11)).unwrap().extended);
+        assert!(work.heartbeat(Some(NO_HEARTBEAT), None, None, at(11)).unwrap().extended);
         work
     }
 
@@ -317,29 +324,33 @@ mod tests {
         let mut work = active();
         let first = work.latest_heartbeat_at.unwrap().to_string();
 
-        let second = work.heartbeat(Some(&first), None, at(20)).unwrap();
+        let second = work.heartbeat(Some(&first), None, None, at(20)).unwrap();
 
         assert_eq!((second.state, second.ttl_seconds), (State::Active, 300));
         for stale in [first.as_str(), NO_HEARTBEAT, "yesterday"] {
-            let Err(Error::LeaseLost(lost)) = work.heartbeat(Some(stale), None, at(21)) else {
+            let Err(Error::LeaseLost(lost)) = work.heartbeat(Some(stale), None, None, at(21))
+            else {
                 panic!("{stale} was accepted");
             };
             assert_eq!((lost.last_heartbeat, lost.state), (second.last, State::Active));
         }
-        assert!(work.heartbeat(None, None, at(22)).unwrap().extended);
+        assert!(work.heartbeat(None, None, None, at(22)).unwrap().extended);
     }
 
     #[test]
     fn heartbeats_are_told_apart_even_when_the_clock_stands_still() {
         let mut work = active();
         let first = work.latest_heartbeat_at;
-        assert_ne!(work.heartbeat(None, None, at(11)).unwrap().last, first);
+        assert_ne!(work.heartbeat(None, None, None, at(11)).unwrap().last, first);
     }
 
     #[test]
     fn a_wish_is_honoured_between_10_and_300_seconds() {
         for (wish, ttl) in [(1, 10), (10, 10), (120, 120), (300, 300), (3600, 300), (-5, 10)] {
-            assert_eq!(active().heartbeat(None, Some(wish), at(12)).unwrap().ttl_seconds, ttl);
+            assert_eq!(
+                active().heartbeat(None, Some(wish), None, at(12)).unwrap().ttl_seconds,
+                ttl
+            );
         }
     }
 
@@ -351,11 +362,17 @@ mod tests {
         assert!(work.is_free(at(311), RECLAIM_MILLIS));
 
         work.offer(TokenId::new("2"), at(311));
-        assert!(matches!(work.heartbeat(Some(&held), None, at(312)), Err(Error::LeaseLost(_))));
+        assert!(matches!(
+            work.heartbeat(Some(&held), None, None, at(312)),
+            Err(Error::LeaseLost(_))
+        ));
         work.acknowledge(at(312)).unwrap();
 
-        assert!(matches!(work.heartbeat(Some(&held), None, at(313)), Err(Error::LeaseLost(_))));
-        assert!(work.heartbeat(Some(NO_HEARTBEAT), None, at(313)).unwrap().extended);
+        assert!(matches!(
+            work.heartbeat(Some(&held), None, None, at(313)),
+            Err(Error::LeaseLost(_))
+        ));
+        assert!(work.heartbeat(Some(NO_HEARTBEAT), None, None, at(313)).unwrap().extended);
     }
 
     #[test]
@@ -363,7 +380,7 @@ mod tests {
         let mut work = active();
         work.stop(false, at(20));
         assert_eq!((work.state, work.stopped_at), (State::Stopping, None));
-        let told = work.heartbeat(Some("anything"), None, at(21)).unwrap();
+        let told = work.heartbeat(Some("anything"), None, None, at(21)).unwrap();
         assert_eq!((told.extended, told.state), (false, State::Stopping));
 
         work.stop(true, at(22));
@@ -413,13 +430,21 @@ mod tests {
         let mut work = queued();
         work.offer(early.clone(), at(10));
         work.offer(late.clone(), at(16));
-        assert!(work.claim(&early).is_err());
+        assert!(!work.is_held_by(&early));
+        assert!(matches!(
+            work.heartbeat(Some(NO_HEARTBEAT), None, Some(&early), at(17)),
+            Err(Error::LeaseLost(_))
+        ));
 
         work.acknowledge(at(17)).unwrap();
-        work.claim(&early).unwrap();
-        work.heartbeat(Some(NO_HEARTBEAT), None, at(17)).unwrap();
+        work.heartbeat(Some(NO_HEARTBEAT), None, Some(&early), at(17)).unwrap();
 
-        assert!(work.claim(&early).is_ok());
-        assert!(matches!(work.claim(&late), Err(Error::OutOfDate(_))));
+        assert!(work.is_held_by(&early) && !work.is_held_by(&late));
+        assert!(matches!(
+            work.heartbeat(None, None, Some(&late), at(18)),
+            Err(Error::LeaseLost(_))
+        ));
+        assert!(matches!(work.check_stop(&late), Err(Error::OutOfDate(_))));
+        assert!(work.check_stop(&early).is_ok());
     }
 }

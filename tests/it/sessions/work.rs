@@ -316,7 +316,7 @@ async fn a_worker_that_has_lost_its_item_neither_holds_nor_stops_it() {
     };
 
     assert_eq!(call(&fresh, "heartbeat").await, 200);
-    assert_eq!((call(&lost, "heartbeat").await, call(&lost, "stop").await), (409, 409));
+    assert_eq!((call(&lost, "heartbeat").await, call(&lost, "stop").await), (412, 409));
     assert_eq!(call(&fresh, "stop").await, 200);
 }
 
@@ -331,7 +331,7 @@ async fn the_first_heartbeat_decides_between_two_to_whom_an_item_was_offered() {
 
     queue.server.call_as(&early, "POST", &path, None).await.ok();
 
-    queue.server.call_as(&late, "POST", &path, None).await.refused(409);
+    queue.server.call_as(&late, "POST", &path, None).await.refused(412);
     queue.at(100);
     assert_eq!((queue.reads(&early).await, queue.reads(&late).await), (200, 401));
 }
