@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients import Api, Resources
-from stage import MODEL, TOOLSET, Stage, attach, session_token, texts
+from stage import (
+    MODEL,
+    TOOLSET,
+    Model,
+    Stage,
+    attach,
+    result_of,
+    session_token,
+    tool_use,
+)
 
 API_KEY = "api_key"
 ENVIRONMENT_KEY = "environment_key"
@@ -17,7 +26,8 @@ KINDS = (API_KEY, ENVIRONMENT_KEY, SESSION_TOKEN)
 
 @dataclass(frozen=True)
 class SessionWorld:
-    """A session with one store, its acknowledged work item, and a credential of each kind."""
+    """A session with one store, its acknowledged work item, a call that waits for its result, and a
+    credential of each kind."""
 
     api: Api
     workspace: str
@@ -26,6 +36,7 @@ class SessionWorld:
     store: str
     session: str
     work: str
+    use: dict
     credentials: dict[str, str]
 
     @classmethod
@@ -36,6 +47,7 @@ class SessionWorld:
         queue = connect(stage.key).work
         work = queue.poll(stage.environment).id
         queue.ack(work, environment_id=stage.environment)
+        (use,) = Model(api, session).emit(tool_use())
         token = session_token(api, session)["token"]
         credentials = {
             API_KEY: api.sdk.api_key,
@@ -50,6 +62,7 @@ class SessionWorld:
             store.id,
             session,
             work,
+            use,
             credentials,
         )
 
@@ -192,9 +205,7 @@ def list_resources(on: Resources, world: SessionWorld, **options: Any) -> Any:
 
 
 def send_events(on: Resources, world: SessionWorld, **options: Any) -> Any:
-    return on.events.send(
-        world.session, events=[{"type": "user.message", "content": texts("hello")}], **options
-    )
+    return on.events.send(world.session, events=[result_of(world.use)], **options)
 
 
 def list_events(on: Resources, world: SessionWorld, **options: Any) -> Any:

@@ -6,7 +6,17 @@ import time
 
 import pytest
 
-from stage import Model, Stage, attach, environment_key, says, session_token, token_of
+from stage import (
+    Model,
+    Stage,
+    attach,
+    environment_key,
+    result_of,
+    says,
+    session_token,
+    token_of,
+    tool_use,
+)
 from support import refused
 
 
@@ -94,13 +104,26 @@ def test_a_token_knows_its_own_session_only(api, stage, session, inside):
     other = stage.session()
 
     assert inside.sessions.retrieve(session.id).id == session.id
-    inside.events.send(session.id, events=[says("from inside")])
-    assert len(list(inside.events.list(session.id))) == 2
+    assert list(inside.events.list(session.id)) == []
     refused("not_found_error", inside.sessions.retrieve, other.id)
     refused("not_found_error", inside.events.list, other.id)
     refused("not_found_error", inside.events.send, other.id, events=[says("x")])
     refused("permission_error", inside.sessions.list)
     refused("permission_error", inside.agents.list)
+
+
+def test_a_token_answers_calls_and_says_nothing_in_its_user_s_name(api, session, inside):
+    (use,) = Model(api, session.id).emit({**tool_use(), "evaluated_permission": "ask"})
+    allow = {"type": "user.tool_confirmation", "tool_use_id": use["id"], "result": "allow"}
+
+    for event in (says("x"), allow, {"type": "user.interrupt"}):
+        refused("permission_error", inside.events.send, session.id, events=[event])
+    inside.events.send(session.id, events=[result_of(use)])
+
+    assert [event.type for event in inside.events.list(session.id)] == [
+        "agent.tool_use",
+        "user.tool_result",
+    ]
 
 
 def test_an_environment_key_reaches_no_memory(api, stage, session, store, connect):
