@@ -236,6 +236,21 @@ def test_the_token_of_the_item_holds_and_stops_it(stage, queue, connect):
     assert other.status == "idle"
 
 
+def test_a_token_that_has_lost_its_item_neither_holds_nor_stops_it(stage, queue, connect):
+    stage.session()
+    early = queue.poll()
+    time.sleep(0.05)
+    late = queue.poll(reclaim_older_than_ms=20)
+    queue.ack(late)
+    lost, holder = (Queue(connect(token_of(w)), stage.environment) for w in (early, late))
+    first = {"expected_last_heartbeat": "NO_HEARTBEAT"}
+
+    assert holder.heartbeat(late, **first).lease_extended
+    refused_with(412, "invalid_request_error", lost.heartbeat, early, **first)
+    refused_with(409, "invalid_request_error", lost.stop, early, force=True)
+    assert holder.stop(late, force=True).state == "stopped"
+
+
 def test_a_graceful_stop_is_learnt_from_the_next_heartbeat(api, stage, queue):
     stage.session()
     work = queue.claim()
