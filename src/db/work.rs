@@ -17,6 +17,10 @@ use crate::domain::{Error, Result};
 pub const COLUMNS: &str = "select id, workspace_id, environment_id, session_id, state, metadata, created_at, offered_at, \
      acknowledged_at, started_at, latest_heartbeat_at, stop_requested_at, stopped_at, ttl_seconds, \
      leased_until, token_id from work where ";
+/// Work of a deleted session is erased later; it is gone at once.
+const OF_LIVE_SESSIONS: &str = " and exists (select 1 from sessions s where s.id = \
+     work.session_id and s.deleted_at is null)";
+
 /// What an item of work is asked for.
 #[derive(Clone, Debug)]
 pub enum WorkChange {
@@ -73,7 +77,7 @@ impl Db {
     ) -> Result<Page<Work>> {
         let mut sql = Sql::new(COLUMNS);
         sql.push("environment_id = ").push_bind(environment.as_str());
-        sql.push(" and workspace_id = ").push_bind(workspace.as_str());
+        sql.push(" and workspace_id = ").push_bind(workspace.as_str()).push(OF_LIVE_SESSIONS);
         newest_first(&mut sql, List::Work, environment, TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
         let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
@@ -205,7 +209,7 @@ async fn find(connection: &mut Connection, on: &OnWork, lock: &str) -> sqlx::Res
     let mut sql = Sql::new(COLUMNS);
     sql.push("id = ").push_bind(on.id.as_str());
     sql.push(" and environment_id = ").push_bind(on.environment.as_str());
-    sql.push(" and workspace_id = ").push_bind(on.workspace.as_str());
+    sql.push(" and workspace_id = ").push_bind(on.workspace.as_str()).push(OF_LIVE_SESSIONS);
     if let Some((session, _)) = &on.held_by {
         sql.push(" and session_id = ").push_bind(session.as_str());
     }

@@ -341,6 +341,7 @@ def test_an_archived_or_deleted_session_leaves_no_work(api, stage, queue):
     api.sessions.delete(deleted.id)
 
     assert queue.poll() is None
+    assert [work.data.id for work in queue.items()] == [archived.id]
 
 
 def test_metadata_of_an_item_is_patched_by_its_owner(api, stage, queue):
