@@ -194,9 +194,9 @@ impl Work {
         }
         let last = self.latest_heartbeat_at;
         let held = last.map_or_else(|| NO_HEARTBEAT.to_owned(), |at| at.to_string());
-        let lost = token.is_some_and(|token| !self.is_held_by(token));
+        let foreign = token.is_some_and(|token| !self.is_held_by(token));
         let expected = expected.unwrap_or(&held);
-        if lost || expected != held {
+        if foreign || expected != held {
             return Err(Error::LeaseLost(Box::new(LeaseLost {
                 named: expected.to_owned(),
                 state: self.state,
