@@ -15,6 +15,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long the tables are waited for. They are read in a few milliseconds where nothing is in the way.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What a close means for the text that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,17 @@ enum Table {
     Gone,
     /// The process belongs to somebody else.
     Hidden,
+}
+
+/// Judges a close, within [`PATIENCE`]. A program that is being replaced (exec) closes what it does
+/// not hand over while the kernel holds its entry under /proc, and waits for the answer to the close
+/// meanwhile: whoever waited for the entry would wait for ever.
+pub async fn judge_soon(closer: u32, opener: u32, ino: u64) -> Close {
+    let judged = tokio::task::spawn_blocking(move || judge(closer, opener, ino));
+    match tokio::time::timeout(PATIENCE, judged).await {
+        Ok(Ok(close)) => close,
+        _ => Close::Unknown,
+    }
 }
 
 /// Judges a close by the process `closer` of a file that the process `opener` has opened. The

@@ -46,7 +46,7 @@ impl Fs {
             Some(handle) if handle.dirty => handle.opener,
             _ => return Ok(()),
         };
-        match holders::judge(pid, opener, ino) {
+        match holders::judge_soon(pid, opener, ino).await {
             Close::Last => self.close(ino, handle).await,
             Close::Early | Close::Unknown => Ok(()),
         }

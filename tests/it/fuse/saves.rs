@@ -154,3 +154,21 @@ fn a_save_is_attributed_and_seen_by_its_reader_at_once() {
     assert_eq!(seen, "old\none\n4\n");
     assert!(stage.versions()[1]["created_by"]["api_key_id"].is_string());
 }
+
+/// The kernel closes it while it holds the program's entry under /proc.
+#[test]
+fn a_program_that_is_replaced_saves_what_it_wrote() {
+    let Some(stage) = Stage::new() else { return };
+    let id = stage.memory("/f", "old\n");
+    let mount = stage.mount();
+    let script = "import os\n\
+                  f = os.open('f', os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)\n\
+                  os.write(f, b'new\\n')\n\
+                  os.execv('/bin/true', ['true'])\n";
+
+    mount.python(script);
+
+    until("the save", || stage.history().len() == 2);
+    assert_eq!(mount.read("f"), "new\n");
+    assert!(id.starts_with("mem_"));
+}
