@@ -41,7 +41,7 @@ enum Table {
     Hidden,
 }
 
-/// Judges a close, within [`PATIENCE`]. A program that is being replaced (exec) closes what it does
+/// Judges a close, within `PATIENCE`. A program that is being replaced (exec) closes what it does
 /// not hand over while the kernel holds its entry under /proc, and waits for the answer to the close
 /// meanwhile: whoever waited for the entry would wait for ever.
 pub async fn judge_soon(closer: u32, opener: u32, ino: u64) -> Close {

@@ -1,6 +1,6 @@
 //! Every decision of the mount, without the kernel and its types.
 //!
-//! What programs see is [`State`], behind one lock that is never held while the server is asked. What
+//! What programs see is `State`, behind one lock that is never held while the server is asked. What
 //! asks the server to change a memory holds the file's gate meanwhile, so that no two saves of one
 //! file cross; and it holds `tree` for reading, so that the tree keeps its shape: whole folders move,
 //! and the changes of others come in, only while `tree` is held for writing.
