@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::id::{MemoryId, StoreId};
 use super::path::MemoryPath;
-use super::work::LeaseLost;
+use super::work::{LeaseLost, NO_HEARTBEAT};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -45,11 +45,7 @@ pub enum Error {
     #[error("{0}")]
     OutOfDate(String),
     /// Another heartbeat than the one named was the last: another worker may hold the lease.
-    #[error(
-        "expected_last_heartbeat: {:?} was sent, but the last heartbeat is {}: another worker may \
-         hold this work item",
-        .0.named, shown(.0)
-    )]
+    #[error("{}", lease_words(.0))]
     LeaseLost(Box<LeaseLost>),
     #[error("{0}")]
     Unauthenticated(String),
@@ -95,7 +91,16 @@ impl Error {
     }
 }
 
-fn shown(lost: &LeaseLost) -> String {
-    lost.last_heartbeat
-        .map_or_else(|| "not made yet".to_owned(), |at| format!("{:?}", at.to_string()))
+fn lease_words(lost: &LeaseLost) -> String {
+    let beat = lost.last_heartbeat.map(|at| at.to_string());
+    let held = beat.as_deref().unwrap_or(NO_HEARTBEAT);
+    if lost.named == held {
+        return "this work item was offered to another worker since, who may hold it".to_owned();
+    }
+    let shown = beat.map_or_else(|| "not made yet".to_owned(), |at| format!("{at:?}"));
+    format!(
+        "expected_last_heartbeat: {:?} was sent, but the last heartbeat is {shown}: another worker \
+         may hold this work item",
+        lost.named
+    )
 }
