@@ -41,7 +41,8 @@ impl From<&Grant<ToAdmin>> for Authority {
 impl Authority {
     /// The operator at the machine, who has the database itself.
     pub fn operator(request: RequestId) -> Self {
-        Self { by: Attribution { actor: None, credential: None, request }, home: None, reach: None }
+        let by = Attribution { actor: None, credential: None, request, reason: None };
+        Self { by, home: None, reach: None }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::db::{Admin, AdminCommand};
 use crate::domain::access::{Caller, Credential, Grant, Reach, Required, Scopes};
 use crate::domain::actor::Actor;
-use crate::domain::id::{ApiKeyId, RequestId, WorkspaceId};
+use crate::domain::id::{ApiKeyId, WorkspaceId};
 use crate::domain::journal::Attribution;
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::time::Timestamp;
@@ -188,7 +188,7 @@ impl App {
             created_at: at,
         };
         let key = unminted(hash, "…", workspace.id.clone(), Origin::Dev, at);
-        self.keep(Some(workspace), key, grant.request.clone(), at).await
+        self.keep(Some(workspace), key, grant.attribution(), at).await
     }
 
     /// Keeps the configured key, so that its ID leads to a name.
@@ -212,21 +212,22 @@ impl App {
             return Ok(());
         }
         let key = unminted(*hash, hint, home, Origin::Configured, at);
-        self.keep(None, key, self.new_request(), at).await
+        let by = Attribution {
+            actor: Some(key.actor.clone()),
+            credential: Some(Credential::Key(key.id.clone())),
+            request: self.new_request(),
+            reason: None,
+        };
+        self.keep(None, key, by, at).await
     }
 
     async fn keep(
         &self,
         workspace: Option<Workspace>,
         key: ApiKey,
-        request: RequestId,
+        by: Attribution,
         at: Timestamp,
     ) -> Result<()> {
-        let by = Attribution {
-            actor: Some(key.actor.clone()),
-            credential: Some(Credential::Key(key.id.clone())),
-            request,
-        };
         let admin = Admin {
             command: AdminCommand::Enroll { workspace, key },
             by,

@@ -8,6 +8,7 @@ mod agents;
 mod auth;
 mod environments;
 mod events;
+mod journal;
 mod memories;
 mod recent;
 pub mod secret;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use admin::{Authority, KeyRequest};
 pub use events::Follower;
+pub use journal::JournalOf;
 pub use work::PollRequest;
 
 use crate::clock::{self, Clock, Source};
@@ -144,6 +146,7 @@ impl App {
             actor: grant.caller.actor.clone(),
             credential: grant.caller.credential.clone(),
             request: grant.request.clone(),
+            reason: grant.reason.clone(),
             at: self.clock.now(),
             change,
         }

@@ -10,7 +10,7 @@ use super::sql::{Row, Sql};
 use crate::domain::access::Credential;
 use crate::domain::actor::Actor;
 use crate::domain::id::{MemoryId, StoreId, VersionId, WorkspaceId};
-use crate::domain::journal::Entry;
+use crate::domain::journal::{Entry, Reason};
 use crate::domain::memory::Memory;
 use crate::domain::path::MemoryPath;
 use crate::domain::plan::{Needs, Overlay, Spot, Writes};
@@ -284,7 +284,9 @@ fn redact(script: &mut Script, version: &Version) {
 }
 
 fn insert_entries(sql: &mut Sql, entries: &[Entry]) {
-    sql.push("insert into journal (ledger, seq, at, kind, subject, actor, credential, request) ");
+    sql.push(
+        "insert into journal (ledger, seq, at, kind, subject, actor, credential, request, reason) ",
+    );
     sql.push_values(entries, |entry| {
         vec![
             entry.ledger.as_str().into(),
@@ -295,6 +297,7 @@ fn insert_entries(sql: &mut Sql, entries: &[Entry]) {
             entry.by.actor.as_ref().map(Actor::id).into(),
             entry.by.credential.as_ref().map(Credential::as_str).into(),
             entry.by.request.as_str().into(),
+            entry.by.reason.as_ref().map(Reason::as_str).into(),
         ]
     });
 }

@@ -175,7 +175,7 @@ async fn found(connection: &mut Connection, fresh: Fresh) -> sqlx::Result<Instal
         at: fresh.at,
         kind: Kind::WorkspaceCreated,
         subject: workspace.to_owned(),
-        by: Attribution { actor: None, credential: None, request: fresh.request },
+        by: Attribution { actor: None, credential: None, request: fresh.request, reason: None },
     };
     let workspaces = "insert into workspaces (id, name, created_at, last_seq, last_at) \
                       values ($1, 'default', $2, 1, $2)";

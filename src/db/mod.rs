@@ -15,6 +15,7 @@ mod environments;
 mod erasure;
 mod events;
 mod examine;
+mod journal;
 mod keys;
 mod lanes;
 mod ledger;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::actor::Actor;
 use super::attachment::Access;
 use super::id::{ApiKeyId, EnvironmentId, RequestId, SessionId, StoreId, TokenId, WorkspaceId};
-use super::journal::Attribution;
+use super::journal::{Attribution, Reason};
 use super::key::KeyHash;
 use super::{Error, Result};
 
@@ -114,6 +114,14 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// Reads an ID that this server wrote itself.
+    pub fn stored(id: String) -> Option<Self> {
+        if id.starts_with(ApiKeyId::PREFIX) {
+            return Some(Self::Key(ApiKeyId::stored(id)));
+        }
+        id.starts_with(TokenId::PREFIX).then(|| Self::Token(TokenId::stored(id)))
+    }
+
     pub fn as_str(&self) -> &str {
         match self {
             Self::Key(id) => id.as_str(),
@@ -206,6 +214,8 @@ impl OfWorkspace for ToAdmin {}
 pub struct Grant<S> {
     pub caller: Caller,
     pub request: RequestId,
+    /// Why the caller says that something is changed.
+    pub reason: Option<Reason>,
     scope: PhantomData<S>,
 }
 
@@ -216,10 +226,11 @@ impl<S: Required> Grant<S> {
             actor: Some(self.caller.actor.clone()),
             credential: Some(self.caller.credential.clone()),
             request: self.request.clone(),
+            reason: self.reason.clone(),
         }
     }
 
-    pub fn new(caller: Caller, request: RequestId) -> Result<Self> {
+    pub fn new(caller: Caller, request: RequestId, reason: Option<Reason>) -> Result<Self> {
         let Allowed { key, session_token, environment_key } = S::ALLOWED;
         let may = match &caller.reach {
             Reach::Workspace => key.is_some_and(|scope| caller.scopes.has(scope)),
@@ -227,7 +238,7 @@ impl<S: Required> Grant<S> {
             Reach::Session { .. } => session_token,
         };
         if may {
-            return Ok(Self { caller, request, scope: PhantomData });
+            return Ok(Self { caller, request, reason, scope: PhantomData });
         }
         Err(Error::Forbidden(match (&caller.reach, key) {
             (Reach::Workspace, Some(scope)) => {
@@ -369,9 +380,9 @@ mod tests {
     #[test]
     fn admin_implies_nothing_else() {
         let admin = caller(Scopes::of([Scope::Admin]));
-        assert!(Grant::<ToAdmin>::new(admin.clone(), RequestId::new("1")).is_ok());
+        assert!(granted::<ToAdmin>(admin.clone()).is_ok());
         assert_eq!(
-            Grant::<ToRead>::new(admin, RequestId::new("1")).unwrap_err().to_string(),
+            granted::<ToRead>(admin).unwrap_err().to_string(),
             "this credential lacks the scope \"read\"; it has \"admin\""
         );
     }
@@ -387,7 +398,7 @@ mod tests {
     }
 
     fn granted<S: Required>(caller: Caller) -> Result<Grant<S>> {
-        Grant::new(caller, RequestId::new("1"))
+        Grant::new(caller, RequestId::new("1"), None)
     }
 
     #[test]

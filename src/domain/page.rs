@@ -50,10 +50,11 @@ pub enum List {
     Resources,
     Events,
     Work,
+    Journal,
 }
 
 impl List {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Stores,
         Self::Memories,
         Self::Versions,
@@ -66,6 +67,7 @@ impl List {
         Self::Resources,
         Self::Events,
         Self::Work,
+        Self::Journal,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -82,6 +84,7 @@ impl List {
             Self::Resources => "resources",
             Self::Events => "events",
             Self::Work => "work",
+            Self::Journal => "journal",
         }
     }
 }
@@ -89,7 +92,7 @@ impl List {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub list: List,
-    /// The store, workspace or session that is listed; and the order, where there are two.
+    /// The store, workspace, session or journal that is listed; and the order, where there are two.
     pub owner: String,
     pub key: Key,
 }

@@ -1,16 +1,17 @@
-//! From a request's headers to a grant, in this order: credential, headers, scope (contract 1.2 to
-//! 1.5).
+//! From a request's headers to a grant, in this order: credential, headers, rate, scope (contract 1.2
+//! to 1.5).
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 
 use super::edge::Context;
 use super::{ApiError, Http};
 use crate::domain::access::{Caller, Grant, Required};
 use crate::domain::id::WorkspaceId;
+use crate::domain::journal::{REASON_CHARS, Reason};
 use crate::domain::{Error, Result};
 
 const BETA: &str = "anthropic-beta";
@@ -19,6 +20,7 @@ const AGENTS: &str = "managed-agents-2026-04-01";
 const VERSION: &str = "anthropic-version";
 const VERSIONS: [&str; 2] = ["2023-06-01", "2026-10-21"];
 const WORKSPACE: &str = "anthropic-workspace-id";
+const REASON: &str = "memstored-reason";
 
 /// A credential that has the scope `S`.
 pub struct Granted<S>(pub Grant<S>);
@@ -38,8 +40,9 @@ impl<S: Required> FromRequestParts<Arc<Http>> for Granted<S> {
             check_beta(&parts.headers, betas(parts.uri.path()))?;
         }
         check_workspace(&parts.headers, &caller)?;
+        let reason = reason(&parts.method, &parts.headers)?;
         http.settings.rate.take(&caller.credential)?;
-        Ok(Self(Grant::new(caller, context.request.clone())?))
+        Ok(Self(Grant::new(caller, context.request.clone(), reason)?))
     }
 }
 
@@ -121,4 +124,18 @@ fn check_workspace(headers: &HeaderMap, caller: &Caller) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Why something is changed. What only reads has no use for it, and ignores it.
+fn reason(method: &Method, headers: &HeaderMap) -> Result<Option<Reason>> {
+    if method.is_safe() {
+        return Ok(None);
+    }
+    let mut values = headers.get_all(REASON).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Error::Invalid(format!(
+            "{REASON} must be given at most once, as 1 to {REASON_CHARS} characters of UTF-8"
+        ))),
+        (value, None) => value.map(|value| Reason::parse(REASON, value.as_bytes())).transpose(),
+    }
 }

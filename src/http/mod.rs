@@ -12,6 +12,7 @@ mod environments;
 mod error;
 mod events;
 mod hosts;
+mod journal;
 mod listen;
 mod memories;
 mod params;

@@ -7,8 +7,8 @@ use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 
 use super::{
-    Http, agents, api_keys, environments, events, memories, sessions, stores, stream, system,
-    versions, work, workspaces,
+    Http, agents, api_keys, environments, events, journal, memories, sessions, stores, stream,
+    system, versions, work, workspaces,
 };
 use crate::domain::access::{
     Allowed, Required, ToAdmin, ToHoldWork, ToRead, ToReadSession, ToReadStore, ToRedact,
@@ -125,6 +125,7 @@ fn own() -> Vec<Route> {
         POST "/x/v1/api_keys" Some(ToAdmin::ALLOWED) => post api_keys::create;
         GET "/x/v1/api_keys" Some(ToAdmin::ALLOWED) => get api_keys::list;
         POST "/x/v1/api_keys/{api_key_id}/revoke" Some(ToAdmin::ALLOWED) => post api_keys::revoke;
+        GET "/x/v1/journal" Some(ToAdmin::ALLOWED) => get journal::list;
         POST "/x/v1/sessions/{session_id}/events" Some(ToAdmin::ALLOWED) => post events::play;
         POST "/x/v1/sessions/{session_id}/tokens" Some(ToAdmin::ALLOWED) => post sessions::create_token;
 

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod error;
 pub mod event;
 pub mod event_kinds;
+pub mod journal;
 pub mod memory;
 pub mod page;
 pub mod schema;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Body;
 use memstored::app::upkeep;
 use memstored::clock::SystemSource;
 use memstored::db::{Copied, Kind, Progress, TABLES};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::program::{command, run};
-use crate::support::server::{KEY, Setup, text};
+use crate::support::server::{KEY, Setup, request, text};
 use crate::support::{Database, Direct, Program, Server};
 
 /// Everything that there can be: renames, deletions, redactions, an archived and a deleted store,
@@ -48,16 +49,18 @@ async fn fill(server: &Server) {
     server.call_as(text(&key, "key"), "POST", "/v1/memory_stores", of_two).await.ok();
     let key = server.post("/x/v1/api_keys", json!({"name": "r"})).await.ok();
     let revoke = format!("/x/v1/api_keys/{}/revoke", text(&key, "id"));
-    server.call("POST", &revoke, None).await.ok();
+    let because = request(KEY, "POST", &revoke).header("memstored-reason", "geleakt: ü".as_bytes());
+    server.send(because.body(Body::empty()).unwrap()).await.ok();
 }
 
 /// Every page of every list, and every single thing, by path.
 async fn answers(server: &Server) -> BTreeMap<String, Value> {
     let mut answers = BTreeMap::new();
-    for list in ["/x/v1/workspaces", "/x/v1/api_keys"] {
+    for list in ["/x/v1/workspaces", "/x/v1/api_keys", "/x/v1/journal"] {
         walk(server, list, &mut answers).await;
     }
     for store in walk(server, "/v1/memory_stores?include_archived=true", &mut answers).await {
+        walk(server, &format!("/x/v1/journal?store_id={store}"), &mut answers).await;
         let store = format!("/v1/memory_stores/{store}");
         answers.insert(store.clone(), server.get(&store).await.ok());
         for (list, view) in

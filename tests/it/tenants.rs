@@ -163,6 +163,42 @@ async fn lists_hold_only_the_own() {
 }
 
 #[tokio::test]
+async fn a_foreign_journal_answers_exactly_as_an_unknown_one() {
+    let server = Server::start().await;
+    let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);
+    let deleted = server
+        .call_as(&two.key, "POST", "/v1/memory_stores", Some(json!({"name": "deleted"})))
+        .await
+        .ok();
+    let deleted = text(&deleted, "id").to_owned();
+    let path = format!("/v1/memory_stores/{deleted}");
+    server.call_as(&two.key, "DELETE", &path, None).await.ok();
+    let journal = async |key: &str, of: &str, id: &str| {
+        server.call_as(key, "GET", &format!("/x/v1/journal?{of}={id}"), None).await
+    };
+
+    for (of, id) in
+        [("store_id", &two.ids[0].1), ("store_id", &deleted), ("workspace_id", &two.ids[3].1)]
+    {
+        let (prefix, _) = id.split_once('_').unwrap();
+        let unknown = format!("{prefix}_{}", "0".repeat(26));
+        let error = async |id: &str| {
+            let answer = journal(&one.key, of, id).await.refused(404);
+            answer.to_string().replace(id, "ID")
+        };
+        assert_eq!(error(id).await, error(&unknown).await, "{of}={id}");
+        let as_own = journal(&two.key, of, id).await.ok();
+        let as_first = server.get(&format!("/x/v1/journal?{of}={id}")).await.ok();
+        assert_eq!(as_own, as_first);
+        assert!(!as_own["data"].as_array().unwrap().is_empty());
+        server.get(&format!("/x/v1/journal?{of}={unknown}")).await.refused(404);
+    }
+    let own = server.call_as(&one.key, "GET", "/x/v1/journal?limit=100", None).await.ok();
+    let ledgers: Vec<_> = own["data"].as_array().unwrap().iter().map(|e| &e["ledger"]).collect();
+    assert!(ledgers.len() > 4 && ledgers.iter().all(|ledger| **ledger == *one.ids[3].1));
+}
+
+#[tokio::test]
 async fn an_administrator_reaches_beyond_the_own_workspace_only_from_the_first_one() {
     let server = Server::start().await;
     let (one, two) = (tenant(&server, "one").await, tenant(&server, "two").await);

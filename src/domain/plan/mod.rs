@@ -19,7 +19,7 @@ use super::access::Credential;
 use super::actor::Actor;
 use super::content::{Content, Sha256};
 use super::id::{MemoryId, RequestId, StoreId, VersionId, WorkspaceId};
-use super::journal::Attribution;
+use super::journal::{Attribution, Reason};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::path::MemoryPath;
@@ -36,6 +36,7 @@ pub struct Command {
     pub actor: Actor,
     pub credential: Credential,
     pub request: RequestId,
+    pub reason: Option<Reason>,
     /// The clock's reading; what is written is this or the next instant of the store.
     pub at: Timestamp,
     pub change: Change,
@@ -145,6 +146,7 @@ impl Command {
             actor: Some(self.actor.clone()),
             credential: Some(self.credential.clone()),
             request: self.request.clone(),
+            reason: self.reason.clone(),
         }
     }
 }

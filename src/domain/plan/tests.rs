@@ -119,6 +119,7 @@ fn command(at: usize, change: Change) -> Command {
         actor: Actor::ApiKey(key.clone()),
         credential: Credential::Key(key),
         request: RequestId::new(&at.to_string()),
+        reason: None,
         at: Timestamp::from_micros(1000),
         change,
     }

@@ -2,9 +2,11 @@
 
 mod errors;
 mod headers;
+mod journal;
 mod keys;
 mod listings;
 mod memories;
+mod reasons;
 mod redaction;
 mod stores;
 mod versions;

@@ -26,6 +26,7 @@ const COMPLETED: &[(&str, &str)] = &[
     (" where ", "1 = 1"),
     (" and ", "1 = 1"),
     ("workspace_id = ", "$1"),
+    ("ledger = ", "$1"),
     ("redacted_at = ", "$1"),
     ("last_seq = ", "$1"),
     ("(version_id) values (", "$1)"),
