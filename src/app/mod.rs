@@ -16,6 +16,7 @@ mod sessions;
 mod stores;
 pub mod upkeep;
 mod versions;
+mod whoami;
 mod work;
 
 use std::sync::Arc;

@@ -28,6 +28,15 @@ impl Db {
         row.as_ref().map(key).transpose().map_err(verdict::trouble)
     }
 
+    /// The key with this ID.
+    pub async fn key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>> {
+        let mut sql = Sql::new(COLUMNS);
+        sql.push("id = ").push_bind(id.as_str());
+        let mut reader = self.read().await?;
+        let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
+        row.as_ref().map(key).transpose().map_err(verdict::trouble)
+    }
+
     /// Newest first; of all workspaces, or of the one given.
     pub async fn keys(
         &self,

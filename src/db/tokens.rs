@@ -48,6 +48,15 @@ impl Db {
         read().map(Some).map_err(verdict::trouble)
     }
 
+    /// When the token ends, where it does so before its session.
+    pub async fn token_expiry(&self, id: &TokenId) -> Result<Option<Timestamp>> {
+        let mut reader = self.read().await?;
+        let sql = Sql::new("select expires_at from session_tokens where id = $1");
+        let row = reader.fetch_optional(sql.bind(id.as_str())).await.map_err(verdict::trouble)?;
+        let expiry = row.as_ref().map(|row| rows::maybe_time(row, 0)).transpose();
+        Ok(expiry.map_err(verdict::trouble)?.flatten())
+    }
+
     /// Keeps a token that an administrator makes.
     pub async fn create_token(
         &self,

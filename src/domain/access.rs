@@ -14,10 +14,12 @@ use super::attachment::Access;
 use super::id::{ApiKeyId, EnvironmentId, RequestId, SessionId, StoreId, TokenId, WorkspaceId};
 use super::journal::{Attribution, Reason};
 use super::key::KeyHash;
+use super::time::Timestamp;
 use super::{Error, Result};
 
 /// `Read` is GET; `Write` the other calls of `/v1`; `Redact` redaction, and the deletion of a store
-/// (it erases history); `Admin` is `/x/v1`. None implies another.
+/// (it erases history); `Admin` is `/x/v1`, but for what each credential may know of itself. None
+/// implies another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     Read,
@@ -156,11 +158,47 @@ pub struct Caller {
     pub unenrolled: Option<KeyHash>,
 }
 
+/// A caller, and what is kept of its credential.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub caller: Caller,
+    /// Of a key that is kept.
+    pub name: Option<String>,
+    pub actor_name: Option<String>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Which API keys may ask for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    None,
+    With(Scope),
+    /// Whatever their scopes are.
+    All,
+}
+
+impl Keys {
+    /// The scope that a key needs.
+    pub const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::With(scope) => Some(scope),
+            Self::None | Self::All => None,
+        }
+    }
+
+    pub fn take(self, scopes: Scopes) -> bool {
+        match self {
+            Self::None => false,
+            Self::With(scope) => scopes.has(scope),
+            Self::All => true,
+        }
+    }
+}
+
 /// Who may ask for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// API keys with this scope.
-    pub key: Option<Scope>,
+    pub keys: Keys,
     pub session_token: bool,
     pub environment_key: bool,
 }
@@ -174,13 +212,13 @@ pub trait Required: Send + Sync + 'static {
 pub trait OfWorkspace: Required {}
 
 macro_rules! required {
-    ($($(#[$doc:meta])* $name:ident $key:expr, $session:literal, $environment:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $keys:expr, $session:literal, $environment:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name;
         impl Required for $name {
             const ALLOWED: Allowed = Allowed {
-                key: $key,
+                keys: $keys,
                 session_token: $session,
                 environment_key: $environment,
             };
@@ -188,21 +226,23 @@ macro_rules! required {
     )*};
 }
 required! {
-    ToRead Some(Scope::Read), false, false;
-    ToWrite Some(Scope::Write), false, false;
-    ToRedact Some(Scope::Redact), false, false;
-    ToAdmin Some(Scope::Admin), false, false;
+    ToRead Keys::With(Scope::Read), false, false;
+    ToWrite Keys::With(Scope::Write), false, false;
+    ToRedact Keys::With(Scope::Redact), false, false;
+    ToAdmin Keys::With(Scope::Admin), false, false;
     /// Within one store.
-    ToReadStore Some(Scope::Read), true, false;
-    ToWriteStore Some(Scope::Write), true, false;
+    ToReadStore Keys::With(Scope::Read), true, false;
+    ToWriteStore Keys::With(Scope::Write), true, false;
     /// One session.
-    ToReadSession Some(Scope::Read), true, false;
-    ToWriteSession Some(Scope::Write), true, false;
+    ToReadSession Keys::With(Scope::Read), true, false;
+    ToWriteSession Keys::With(Scope::Write), true, false;
     /// To take work.
-    ToWork None, false, true;
+    ToWork Keys::None, false, true;
     /// To hold work, and to stop it.
-    ToHoldWork Some(Scope::Write), true, true;
-    ToSeeQueue Some(Scope::Read), false, true;
+    ToHoldWork Keys::With(Scope::Write), true, true;
+    ToSeeQueue Keys::With(Scope::Read), false, true;
+    /// What the credential itself is and may do: no answer tells more than its holder has.
+    ToSeeItself Keys::All, true, true;
 }
 impl OfWorkspace for ToRead {}
 impl OfWorkspace for ToWrite {}
@@ -231,16 +271,16 @@ impl<S: Required> Grant<S> {
     }
 
     pub fn new(caller: Caller, request: RequestId, reason: Option<Reason>) -> Result<Self> {
-        let Allowed { key, session_token, environment_key } = S::ALLOWED;
+        let Allowed { keys, session_token, environment_key } = S::ALLOWED;
         let may = match &caller.reach {
-            Reach::Workspace => key.is_some_and(|scope| caller.scopes.has(scope)),
+            Reach::Workspace => keys.take(caller.scopes),
             Reach::Environment(_) => environment_key,
             Reach::Session { .. } => session_token,
         };
         if may {
             return Ok(Self { caller, request, reason, scope: PhantomData });
         }
-        Err(Error::Forbidden(match (&caller.reach, key) {
+        Err(Error::Forbidden(match (&caller.reach, keys.scope()) {
             (Reach::Workspace, Some(scope)) => {
                 format!("this credential lacks the scope \"{scope}\"; it has \"{}\"", caller.scopes)
             }
@@ -425,6 +465,17 @@ mod tests {
         assert!(granted::<ToRead>(token()).is_err());
         assert!(granted::<ToWork>(token()).is_err());
         assert!(granted::<ToHoldWork>(token()).is_ok());
+    }
+
+    #[test]
+    fn every_credential_may_see_itself() {
+        assert!(granted::<ToSeeItself>(of_session(Access::ReadOnly)).is_ok());
+        for scope in Scope::ALL {
+            assert!(granted::<ToSeeItself>(caller(Scopes::of([scope]))).is_ok());
+        }
+        let reach = Reach::Environment(EnvironmentId::new("1"));
+        let key = Caller { reach, ..caller(Scopes::of([])) };
+        assert!(granted::<ToSeeItself>(key).is_ok());
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod stream;
 mod system;
 mod unserved;
 mod versions;
+mod whoami;
 mod work;
 mod workspaces;
 

@@ -8,11 +8,11 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use super::{
     Http, agents, api_keys, environments, events, journal, memories, sessions, stores, stream,
-    system, versions, work, workspaces,
+    system, versions, whoami, work, workspaces,
 };
 use crate::domain::access::{
     Allowed, Required, ToAdmin, ToHoldWork, ToRead, ToReadSession, ToReadStore, ToRedact,
-    ToSeeQueue, ToWork, ToWrite, ToWriteSession, ToWriteStore,
+    ToSeeItself, ToSeeQueue, ToWork, ToWrite, ToWriteSession, ToWriteStore,
 };
 
 pub struct Route {
@@ -126,6 +126,7 @@ fn own() -> Vec<Route> {
         GET "/x/v1/api_keys" Some(ToAdmin::ALLOWED) => get api_keys::list;
         POST "/x/v1/api_keys/{api_key_id}/revoke" Some(ToAdmin::ALLOWED) => post api_keys::revoke;
         GET "/x/v1/journal" Some(ToAdmin::ALLOWED) => get journal::list;
+        GET "/x/v1/whoami" Some(ToSeeItself::ALLOWED) => get whoami::whoami;
         POST "/x/v1/sessions/{session_id}/events" Some(ToAdmin::ALLOWED) => post events::play;
         POST "/x/v1/sessions/{session_id}/tokens" Some(ToAdmin::ALLOWED) => post sessions::create_token;
 

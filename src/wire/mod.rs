@@ -19,6 +19,7 @@ pub mod shape;
 pub mod store;
 pub mod token;
 pub mod version;
+pub mod whoami;
 pub mod work;
 
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use memstored::domain::access::Keys;
 use memstored::http::routes;
 use serde_json::{Value, json};
 
@@ -25,10 +26,11 @@ fn every_operation_names_the_credentials_and_the_scope_that_its_route_asks_for()
     for route in routes::table() {
         let method = route.method.to_string().to_lowercase();
         let operation = &DOCUMENT["paths"][route.path][&method];
-        let scope = route.allowed.and_then(|allowed| allowed.key).map(|scope| scope.to_string());
+        let scope = route.allowed.and_then(|allowed| allowed.keys.scope());
+        let scope = scope.map(|scope| scope.to_string());
         let kinds = route.allowed.map(|allowed| {
             [
-                (allowed.key.is_some(), "api_key"),
+                (allowed.keys != Keys::None, "api_key"),
                 (allowed.session_token, "session_token"),
                 (allowed.environment_key, "environment_key"),
             ]

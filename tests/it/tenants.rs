@@ -1,6 +1,6 @@
 //! Two tenants: to one of them, what belongs to the other is what does not exist.
 
-use memstored::domain::access::Allowed;
+use memstored::domain::access::{Allowed, Keys};
 use memstored::http::routes;
 use serde_json::{Value, json};
 
@@ -91,7 +91,8 @@ async fn what_is_foreign_answers_exactly_as_what_is_unknown() {
     });
     let mut compared = 0;
 
-    let with_keys = |allowed: Option<Allowed>| allowed.is_some_and(|allowed| allowed.key.is_some());
+    let with_keys =
+        |allowed: Option<Allowed>| allowed.is_some_and(|allowed| allowed.keys != Keys::None);
     let named = routes::table().into_iter().filter(|route| route.path.contains('{'));
     for route in named.filter(|route| with_keys(route.allowed)) {
         let body = (route.method == "POST").then(|| body(route.path)).flatten();

@@ -10,3 +10,4 @@ mod reasons;
 mod redaction;
 mod stores;
 mod versions;
+mod whoami;
