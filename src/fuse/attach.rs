@@ -7,12 +7,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::MountError;
-use super::remote::BETA;
+use crate::client::store::{self, FindError, SESSIONS_BETA};
 use crate::client::{Client, ClientError};
-use crate::wire::store::Store;
 
-const SESSIONS_BETA: &str = "managed-agents-2026-04-01";
-const STORES: &str = "/v1/memory_stores";
 /// Where a session's mount paths begin (contract 5.3).
 pub const ROOT: &str = "/mnt/memory";
 
@@ -94,38 +91,20 @@ pub async fn of_store(
     at: &Path,
     read_only: bool,
 ) -> Result<Attachment, MountError> {
-    let client = client.with_beta(BETA);
-    let store = if named(wanted, "memstore_", "memory store").is_ok() {
-        let found = client.call(Method::GET, &format!("{STORES}/{wanted}"), &[], None::<&()>).await;
-        found.map_err(|error| unknown(error, "memory store", wanted))?
-    } else {
-        by_name(client.list::<Store>(STORES, &[]).await?, wanted)?
-    };
+    let store = store::find(client, wanted).await.map_err(|error| match error {
+        FindError::Unknown(text) => MountError::Unknown(text),
+        FindError::Ambiguous(text) => MountError::Ambiguous(text),
+        FindError::Client(error) => error.into(),
+    })?;
     Ok(Attachment { store: store.id, name: store.name, at: at.into(), read_only })
-}
-
-fn by_name(stores: Vec<Store>, wanted: &str) -> Result<Store, MountError> {
-    let mut found: Vec<_> = stores.into_iter().filter(|store| store.name == wanted).collect();
-    match found.len() {
-        0 => Err(MountError::Unknown(format!("there is no memory store {wanted:?}"))),
-        1 => Ok(found.remove(0)),
-        count => {
-            let ids: Vec<_> = found.into_iter().map(|store| store.id).collect();
-            Err(MountError::Ambiguous(format!(
-                "{count} memory stores are called {wanted:?}: say which by its ID, one of {}",
-                ids.join(", ")
-            )))
-        }
-    }
 }
 
 /// An identifier that may stand in a URL's path.
 fn named<'a>(id: &'a str, prefix: &str, what: &str) -> Result<&'a str, MountError> {
-    let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match id.strip_prefix(prefix) {
-        Some(rest) if plain(rest) => Ok(id),
-        _ => Err(MountError::Unknown(format!("the ID of a {what} is {prefix}…; got {id:?}"))),
+    if store::is_id(id, prefix) {
+        return Ok(id);
     }
+    Err(MountError::Unknown(format!("the ID of a {what} is {prefix}…; got {id:?}")))
 }
 
 fn unknown(error: ClientError, what: &str, id: &str) -> MountError {

@@ -109,9 +109,10 @@ impl From<ClientError> for FuseError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Refused { status, kind, message, .. } => refused(status, &kind, message),
-            ClientError::Unreachable(_) | ClientError::Unreadable(_) | ClientError::Setup(_) => {
-                Self::Away(error.to_string())
-            }
+            ClientError::Unreachable(_)
+            | ClientError::Unreadable(_)
+            | ClientError::Garbled(_)
+            | ClientError::Setup(_) => Self::Away(error.to_string()),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::cache::Bytes;
 use super::errno::{FuseError, Result};
+use crate::client::store::{BETA, STORES};
 use crate::client::{Client, ClientError};
 use crate::domain::content::Sha256;
 use crate::domain::path::MemoryPath;
@@ -15,8 +16,6 @@ use crate::wire::page::Page;
 use crate::wire::store::Store;
 use crate::wire::version::Version;
 
-/// The beta header of the memory-store API.
-pub const BETA: &str = "agent-memory-2026-07-22";
 /// Contract 1.11 and 3.3: the largest pages.
 const BASIC_PAGE: &str = "100";
 const FULL_PAGE: &str = "20";
@@ -40,7 +39,7 @@ pub struct Remote {
 
 impl Remote {
     pub fn new(client: &Client, store: &str) -> Self {
-        Self { client: client.with_beta(BETA), path: format!("/v1/memory_stores/{store}") }
+        Self { client: client.with_beta(BETA), path: format!("{STORES}/{store}") }
     }
 
     /// A page of all memories in path order, and the token of the next; with contents where `full`.

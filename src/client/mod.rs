@@ -1,15 +1,19 @@
 //! The HTTP client of the command line and the mount. It retries as the official SDKs do (contract
 //! 1.9).
 
+pub mod pages;
+pub mod store;
+
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::pages::{MOST, Pages};
 use crate::wire::error::Envelope;
-use crate::wire::page::Page;
 
 const RETRIES: u32 = 2;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -37,6 +41,8 @@ pub enum ClientError {
     Unreachable(#[source] reqwest::Error),
     #[error("the server's answer can't be read: {0}")]
     Unreadable(#[source] reqwest::Error),
+    #[error("the server's answer can't be read: {0}")]
+    Garbled(String),
     #[error("{0}")]
     Setup(String),
 }
@@ -59,6 +65,7 @@ pub struct Client {
     base: String,
     key: SecretString,
     beta: Option<&'static str>,
+    reason: Option<HeaderValue>,
 }
 
 impl Client {
@@ -69,13 +76,20 @@ impl Client {
         reqwest::Url::parse(url).map_err(|error| setup(&format!("--url {url:?}: {error}")))?;
         let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
         let http = http.build().map_err(|error| setup(&error))?;
-        Ok(Self { http, base: url.trim_end_matches('/').into(), key, beta: None })
+        Ok(Self { http, base: url.trim_end_matches('/').into(), key, beta: None, reason: None })
     }
 
     /// The same, for routes under `/v1`, which need an `anthropic-beta` header.
     #[must_use]
     pub fn with_beta(&self, beta: &'static str) -> Self {
         Self { beta: Some(beta), ..self.clone() }
+    }
+
+    /// The same, with a reason for the journal of a memstored; other servers ignore it.
+    pub fn with_reason(&self, reason: &str) -> Result<Self, ClientError> {
+        let value = HeaderValue::from_bytes(reason.as_bytes());
+        let value = value.map_err(|_| ClientError::Setup("a reason is one line of text".into()));
+        Ok(Self { reason: Some(value?), ..self.clone() })
     }
 
     /// The address of the server.
@@ -91,6 +105,18 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<T, ClientError> {
+        let response = self.answer(method, path, query, body).await?;
+        response.json().await.map_err(ClientError::Unreadable)
+    }
+
+    /// The answer to one call, tried again where that may help, if it is a success.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<Response, ClientError> {
         let mut attempt = 0;
         loop {
             let sent = self.send(method.clone(), path, query, body).await;
@@ -99,7 +125,7 @@ impl Client {
                 Err(error) => error.is_connect() || error.is_timeout() || error.is_request(),
             };
             if !again || attempt == RETRIES {
-                return read(sent.map_err(ClientError::Unreachable)?).await;
+                return accepted(sent.map_err(ClientError::Unreachable)?).await;
             }
             tokio::time::sleep(wait(sent.as_ref().ok(), attempt)).await;
             attempt += 1;
@@ -107,24 +133,17 @@ impl Client {
     }
 
     /// All pages of a list.
-    pub async fn list<T: DeserializeOwned>(
+    pub async fn list<T: DeserializeOwned + 'static>(
         &self,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, ClientError> {
         let mut items = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let mut query = query.to_vec();
-            query.push(("limit", "100"));
-            query.extend(token.as_deref().map(|token| ("page", token)));
-            let page: Page<T> = self.call(Method::GET, path, &query, None::<&()>).await?;
-            items.extend(page.data);
-            token = page.next_page;
-            if token.is_none() {
-                return Ok(items);
-            }
+        let mut pages = Pages::new(self, path, query, MOST).ahead();
+        while let Some(page) = pages.next().await? {
+            items.extend(page);
         }
+        Ok(items)
     }
 
     async fn send(
@@ -142,6 +161,9 @@ impl Client {
             request = request.header("anthropic-beta", beta);
             request = request.header("anthropic-version", API_VERSION);
         }
+        if let Some(reason) = &self.reason {
+            request = request.header("memstored-reason", reason);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -151,7 +173,7 @@ impl Client {
 
 /// The server's word first; else what a second attempt may change.
 fn is_worth_repeating(response: &Response) -> bool {
-    match response.headers().get("x-should-retry").map(reqwest::header::HeaderValue::as_bytes) {
+    match response.headers().get("x-should-retry").map(HeaderValue::as_bytes) {
         Some(b"true") => true,
         Some(b"false") => false,
         _ => {
@@ -171,10 +193,10 @@ fn wait(response: Option<&Response>, attempt: u32) -> Duration {
     asked.unwrap_or(FIRST_WAIT * 2_u32.pow(attempt)).min(LONGEST_WAIT)
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+async fn accepted(response: Response) -> Result<Response, ClientError> {
     let status = response.status();
     if status.is_success() {
-        return response.json().await.map_err(ClientError::Unreadable);
+        return Ok(response);
     }
     let Ok(Envelope { error, request_id, .. }) = response.json::<Envelope>().await else {
         return Err(ClientError::Refused {
