@@ -12,6 +12,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod fuse;
+pub mod history;
 pub mod http;
 pub mod shutdown;
 pub mod telemetry;
