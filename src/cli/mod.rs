@@ -2,15 +2,19 @@
 
 mod copy;
 mod doctor;
+mod inspect;
 mod keys;
 mod migrate;
 mod mount;
 mod output;
 mod serve;
+mod server;
+mod shell;
 mod target;
 mod workspaces;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -33,6 +37,9 @@ Examples:
   memstored doctor                      look the database over
   memstored mount --store notes ./notes
                                         work on a store with ordinary programs
+  memstored log --store notes           who changed what, and where content was lost
+  memstored undo --store notes --session sesn_…
+                                        put back what one session changed
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict")]
 struct Cli {
@@ -58,6 +65,12 @@ enum Command {
     Copy(copy::Copy),
     /// Mount the stores of a session, or one store, as folders
     Mount(mount::Mount),
+    #[command(flatten)]
+    Inspect(inspect::Inspect),
+    /// Print what a shell needs to complete commands
+    Completions(shell::Completions),
+    /// Print the manual, or write it as pages for man
+    Man(shell::Man),
 }
 
 /// Why a command failed.
@@ -72,15 +85,26 @@ enum Failure {
     #[error(transparent)]
     Mount(#[from] fuse::MountError),
     #[error("{0}")]
+    Missing(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
     Failed(String),
+    /// Nobody reads the output any more, which is no failure.
+    #[error("the output was closed")]
+    Closed,
 }
 
 impl Failure {
     fn code(&self) -> u8 {
         match self {
+            Self::Closed => 0,
             Self::Usage(_) => 2,
-            Self::Refused(Error::NotFound { .. }) | Self::Mount(fuse::MountError::Unknown(_)) => 3,
-            Self::Refused(Error::PathTaken { .. } | Error::PreconditionFailed) => 4,
+            Self::Missing(_)
+            | Self::Refused(Error::NotFound { .. })
+            | Self::Mount(fuse::MountError::Unknown(_)) => 3,
+            Self::Conflict(_)
+            | Self::Refused(Error::PathTaken { .. } | Error::PreconditionFailed) => 4,
             Self::Client(error) | Self::Mount(fuse::MountError::Client(error)) => of_client(error),
             Self::Refused(_) | Self::Mount(_) | Self::Failed(_) => 1,
         }
@@ -117,7 +141,7 @@ pub fn main() -> ExitCode {
         Err(error) => return output::fail(&format!("can't start: {error}"), 1),
     };
     match runtime.block_on(run(parsed, &matches)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(failure) => output::fail(&failure.text(), failure.code()),
     }
 }
@@ -131,6 +155,9 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Done {
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Copy(copy) => copy::run(copy).await,
         Command::Mount(mount) => mount::run(mount).await,
+        Command::Inspect(inspect) => inspect::run(inspect).await,
+        Command::Completions(completions) => shell::completions(&completions),
+        Command::Man(man) => shell::man(&man),
     }
 }
 
@@ -140,4 +167,10 @@ fn innermost(matches: &ArgMatches) -> &ArgMatches {
         Some((_, inner)) => innermost(inner),
         None => matches,
     }
+}
+
+/// Reads a length of time.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "a number of seconds is wanted, such as 0.5")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

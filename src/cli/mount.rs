@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
+use super::server::ServerFlags;
 use super::{Done, Failure, output};
 use crate::client::Client;
 use crate::clock::{SystemClock, SystemSource};
@@ -17,7 +18,6 @@ use crate::fuse::guard::Guard;
 use crate::fuse::{self, Mounted, Options};
 use crate::{shutdown, telemetry};
 
-const URL: &str = "http://127.0.0.1:8780";
 /// How often it is looked whether somebody else has unmounted.
 const LOOK: Duration = Duration::from_millis(200);
 const MIB: usize = 1 << 20;
@@ -60,7 +60,7 @@ pub struct Mount {
     guard: Guard,
 
     /// Seconds between two looks at what was changed elsewhere; 0 never looks
-    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = super::seconds)]
     poll: Duration,
 
     /// Contents that are kept in memory, in MiB
@@ -96,34 +96,16 @@ pub struct Mount {
     #[command(flatten)]
     server: ServerFlags,
 
+    /// Token of the session; made with the key, which then needs the admin scope, where not given
+    #[arg(long, env = "MEMSTORED_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(help_heading = "Server")]
+    session_token: Option<SecretString>,
+
     #[arg(long, env = "XDG_STATE_HOME", hide = true)]
     xdg_state_home: Option<PathBuf>,
 
     #[arg(long, env = "HOME", hide = true)]
     home: Option<PathBuf>,
-}
-
-#[expect(clippy::doc_markdown, reason = "help is printed as it stands, without markup")]
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Server")]
-struct ServerFlags {
-    /// Server; ANTHROPIC_BASE_URL where not given, else http://127.0.0.1:8780
-    #[arg(long, env = "MEMSTORED_URL", value_name = "URL")]
-    url: Option<String>,
-
-    /// API key; ANTHROPIC_API_KEY where not given
-    #[arg(long, env = "MEMSTORED_API_KEY", value_name = "KEY", hide_env_values = true)]
-    api_key: Option<SecretString>,
-
-    /// Token of the session; made with the key, which then needs the admin scope, where not given
-    #[arg(long, env = "MEMSTORED_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    session_token: Option<SecretString>,
-
-    #[arg(long, env = "ANTHROPIC_BASE_URL", hide = true)]
-    anthropic_base_url: Option<String>,
-
-    #[arg(long, env = "ANTHROPIC_API_KEY", hide = true, hide_env_values = true)]
-    anthropic_api_key: Option<SecretString>,
 }
 
 pub async fn run(mount: Mount) -> Done {
@@ -198,7 +180,7 @@ impl Mount {
             let one = attach::of_store(&client, wanted, at, self.read_only).await?;
             return Ok((client, vec![one]));
         };
-        let token = if let Some(token) = &self.server.session_token {
+        let token = if let Some(token) = &self.session_token {
             token.clone()
         } else {
             let admin = self.server.client(self.server.key()?)?;
@@ -238,26 +220,4 @@ impl Mount {
         })?;
         Ok(telemetry::start_log_on(&self.log, file, false)?)
     }
-}
-
-impl ServerFlags {
-    fn key(&self) -> Result<SecretString, Failure> {
-        self.api_key.clone().or_else(|| self.anthropic_api_key.clone()).ok_or_else(|| {
-            Failure::Usage(
-                "a server needs a credential: give --api-key, or set MEMSTORED_API_KEY, \
-                 ANTHROPIC_API_KEY or, with --session, MEMSTORED_SESSION_TOKEN"
-                    .into(),
-            )
-        })
-    }
-
-    fn client(&self, credential: SecretString) -> Result<Client, Failure> {
-        let url = self.url.as_deref().or(self.anthropic_base_url.as_deref()).unwrap_or(URL);
-        Ok(Client::new(url, credential)?)
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "a number of seconds is wanted, such as 0.5")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

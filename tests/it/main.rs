@@ -11,6 +11,7 @@ mod contract;
 mod copy;
 mod durability;
 mod fuse;
+mod inspect;
 mod model;
 mod network;
 mod postgres;

@@ -42,7 +42,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     ("src/http", &["sqlx", "crate::db", "crate::cli", "crate::client"], "a handler calls app"),
     (
-        "src/client.rs",
+        "src/client",
         &["crate::app", "crate::db", "crate::http", "axum", "sqlx"],
         "the client speaks HTTP only",
     ),
@@ -52,6 +52,28 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "the mount is a client: it speaks HTTP only",
     ),
     ("src/fuse/fs", &["fuser::"], "what the mount decides knows no kernel"),
+    (
+        "src/history",
+        &[
+            "crate::app",
+            "crate::db",
+            "crate::http",
+            "crate::client",
+            "crate::cli",
+            "crate::clock",
+            "reqwest",
+            "tokio",
+            "std::fs",
+            "async fn",
+            ".await",
+        ],
+        "what a history says is pure: what must be known is read before and handed in",
+    ),
+    (
+        "src/cli/inspect",
+        &["crate::app", "crate::db", "crate::http", "crate::fuse"],
+        "the inspector is a client: it works on any server of the contract",
+    ),
     ("src/cli", &["sqlx"], "SQL lives in src/db"),
 ];
 

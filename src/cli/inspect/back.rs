@@ -1,0 +1,227 @@
+//! `memstored restore` and `memstored undo`
+
+use clap::Args;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::carry_out::{Way, carry_out};
+use super::read::AT_ONCE;
+use super::{Done, Failure, InStore, find, output, read, time};
+use crate::client::pages::Items;
+use crate::client::store::{StoreApi, View, is_id};
+use crate::domain::time::Timestamp;
+use crate::history::plan::{self, Head, Plan};
+use crate::history::{author, text};
+use crate::wire::version::Version;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A version is written back as a new version of its memory, at the path that the memory has now; where
+the memory is gone, into the one at its path, or a new one there. With --at, contents, paths and
+deletions go back to what they were. Each write is guarded by the hash of what it replaces: what is
+changed meanwhile is left alone and listed (exit code 4). Nothing is lost: what was there before is
+a version, too. Doing it again changes nothing.
+
+Examples:
+  memstored restore --store notes memver_01K…
+  memstored restore --store notes --at 2h --dry-run
+  memstored restore --store notes --at 2026-11-26T10:30:00Z /projects/ /crdts.md")]
+pub struct Restore {
+    /// Version, by its ID or an abbreviation; with --at, the memories and folders that are meant
+    #[arg(value_name = "VERSION|PATH", required_unless_present = "at")]
+    what: Vec<String>,
+
+    /// The state of this time: RFC 3339, 2026-11-26 10:30 (UTC), or an age such as 10m, 2h, 3d
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Timestamp>,
+
+    /// With --at: delete what is newer than that time
+    #[arg(long, requires = "at")]
+    delete: bool,
+
+    #[command(flatten)]
+    how: How,
+
+    #[command(flatten)]
+    place: InStore,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+What the session changed gets the content and path from before it, what it made is deleted, what it
+deleted comes back. A memory that somebody else has changed since is listed and left alone (exit code
+4). Doing it again changes nothing. The session itself may go on: archive it, or revoke what it holds,
+first.
+
+Examples:
+  memstored undo --store notes --session sesn_01K… --dry-run
+  memstored undo --store notes --session sesn_01K… --reason 'overwrote notes it had not read'")]
+pub struct Undo {
+    /// Session whose changes are put back
+    #[arg(long, value_name = "ID")]
+    session: String,
+
+    #[command(flatten)]
+    how: How,
+
+    #[command(flatten)]
+    place: InStore,
+}
+
+#[derive(Args, Debug)]
+struct How {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Why, for the journal of a memstored
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl How {
+    /// The store, where each change has the reason that was given.
+    async fn open(&self, place: &InStore) -> Result<StoreApi, Failure> {
+        let store = place.open().await?;
+        match &self.reason {
+            Some(reason) => Ok(store.with_reason(reason)?),
+            None => Ok(store),
+        }
+    }
+}
+
+impl Restore {
+    pub async fn run(self) -> Done {
+        let store = self.how.open(&self.place).await?;
+        let plan = match self.at {
+            Some(at) => self.to_moment(&store, at).await?,
+            None => self.to_versions(&store).await?,
+        };
+        let way = self.way("nothing to do: everything is as it was then");
+        carry_out(&store, plan, &way).await
+    }
+
+    fn way(&self, nothing: &'static str) -> Way {
+        Way { dry_run: self.how.dry_run, json: self.place.json(), nothing }
+    }
+
+    async fn to_moment(&self, store: &StoreApi, at: Timestamp) -> Result<Plan, Failure> {
+        let wanted: Vec<_> =
+            self.what.iter().map(|path| find::folder(path)).collect::<Result<_, _>>()?;
+        let then = read::moment(store, at).await?;
+        let now = heads(store).await?;
+        let plan = plan::to_moment(&then, &now, &wanted, self.delete);
+        let is_known = |path: &String| {
+            let is_in = |found: &str| crate::history::moment::is_within(found, path);
+            then.iter().filter_map(|version| version.path.as_deref()).any(is_in)
+                || now.iter().any(|head| is_in(&head.path))
+        };
+        match wanted.iter().find(|path| !is_known(path)) {
+            Some(path) => {
+                Err(Failure::Missing(format!("there is no memory at {path}, and was none at {at}")))
+            }
+            None => Ok(plan),
+        }
+    }
+
+    async fn to_versions(&self, store: &StoreApi) -> Result<Plan, Failure> {
+        let mut steps = Vec::new();
+        for what in &self.what {
+            let version = find::version(store, what).await?;
+            if version.content.is_none() {
+                return Err(contentless(store, &version).await?);
+            }
+            let own = store.memory(&version.memory_id).await?.as_ref().map(Head::from);
+            let at_path = match (&own, &version.path) {
+                (None, Some(path)) => find::living(store, path).await?.as_ref().map(Head::from),
+                _ => None,
+            };
+            steps.extend(plan::to_version(&version, own.as_ref(), at_path.as_ref()));
+        }
+        Ok(Plan { steps, conflicts: Vec::new() })
+    }
+}
+
+/// Why a version can't be restored, and which can.
+async fn contentless(store: &StoreApi, version: &Version) -> Result<Failure, Failure> {
+    if version.redacted_at.is_some() {
+        return Ok(Failure::Failed(format!(
+            "{} was redacted: its content is gone for good",
+            version.id
+        )));
+    }
+    let query = [("memory_id", &*version.memory_id), ("created_at[lte]", &version.created_at)];
+    let mut versions = Items::from(store.versions(&query, View::Basic));
+    while let Some(before) = versions.next().await? {
+        if before.content_sha256.is_some() {
+            return Ok(Failure::Usage(format!(
+                "{} is the deletion: what was there before it is {}",
+                version.id, before.id
+            )));
+        }
+    }
+    Ok(Failure::Failed(format!("{} is the deletion, and nothing before it is left", version.id)))
+}
+
+async fn heads(store: &StoreApi) -> Result<Vec<Head>, Failure> {
+    Ok(store.memories(View::Basic).await?.iter().map(Head::from).collect())
+}
+
+impl Undo {
+    pub async fn run(self) -> Done {
+        let session = &self.session;
+        if !is_id(session, "sesn_") {
+            return Err(Failure::Usage(format!("--session is an ID, sesn_…; got {session:?}")));
+        }
+        let store = self.how.open(&self.place).await?;
+        let touched = touched(&store, session).await?;
+        if touched.is_empty() {
+            output::say(&format!("{} has changed nothing in this store", text::one_line(session)));
+        }
+        let lists = touched.into_iter().map(|memory| history(&store, session, memory));
+        let histories: Vec<_> = stream::iter(lists).buffered(AT_ONCE).try_collect().await?;
+        let mut plan = plan::before_session(session, &histories, &[]);
+        if plan::needs_room(&plan) {
+            plan = plan::before_session(session, &histories, &heads(&store).await?);
+        }
+        let nothing = "nothing to do: nothing of what the session changed is left";
+        let way = Way { dry_run: self.how.dry_run, json: self.place.json(), nothing };
+        carry_out(&store, plan, &way).await
+    }
+}
+
+/// The memories that a session has changed, each with the session's first version of it.
+async fn touched(store: &StoreApi, session: &str) -> Result<Vec<(String, String)>, Failure> {
+    let mut versions = Items::from(store.versions(&[("session_id", session)], View::Basic).ahead());
+    let mut touched: Vec<(String, String)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    while let Some(version) = versions.next().await? {
+        if let Some(place) = places.get(&version.memory_id) {
+            let (_, first): &mut (_, String) = &mut touched[*place];
+            *first = version.id;
+        } else {
+            places.insert(version.memory_id.clone(), touched.len());
+            touched.push((version.memory_id, version.id));
+        }
+    }
+    Ok(touched)
+}
+
+/// The versions of a memory, newest first, to the one before the session's first.
+async fn history(
+    store: &StoreApi,
+    session: &str,
+    (memory, first): (String, String),
+) -> Result<Vec<Version>, Failure> {
+    let mut versions = Items::from(store.versions(&[("memory_id", &memory)], View::Basic));
+    let mut history = Vec::new();
+    let mut is_past = false;
+    while let Some(version) = versions.next().await? {
+        let was_first = version.id == first && author(&version) == Some(session);
+        history.push(version);
+        if is_past {
+            break;
+        }
+        is_past = was_first;
+    }
+    Ok(history)
+}

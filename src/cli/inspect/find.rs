@@ -1,0 +1,141 @@
+//! From what people write to what the API knows: paths to memories and their histories, abbreviations
+//! to versions.
+
+use std::collections::HashSet;
+
+use super::Failure;
+use crate::client::pages::Items;
+use crate::client::store::{StoreApi, View, is_id};
+use crate::domain::path::MemoryPath;
+use crate::wire::memory::{Item, Memory};
+use crate::wire::version::Version;
+
+const VERSION: &str = "memver_";
+/// An abbreviation that is shorter names too much.
+const SHORTEST: usize = 4;
+
+/// A memory's path; the slash that it begins with may be left out.
+pub fn path(text: &str) -> Result<String, Failure> {
+    let path = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+    match MemoryPath::parse(&path) {
+        Ok(path) => Ok(path.to_string()),
+        Err(error) => Err(Failure::Usage(format!("{text:?} is no path of a memory: {error}"))),
+    }
+}
+
+/// The same, or a folder: `/`, or a path that may end with a slash.
+pub fn folder(text: &str) -> Result<String, Failure> {
+    match text.strip_suffix('/') {
+        Some("") => Ok("/".to_owned()),
+        Some(rest) => Ok(path(rest)? + "/"),
+        None => path(text),
+    }
+}
+
+/// The memory at a path.
+pub async fn memory(store: &StoreApi, path: &str) -> Result<Memory, Failure> {
+    living(store, path).await?.ok_or_else(|| missing(path, "there is no memory"))
+}
+
+/// The same, if there is one. The API finds memories by ID only, so this lists the path's folder.
+pub async fn living(store: &StoreApi, path: &str) -> Result<Option<Memory>, Failure> {
+    let folder = &path[..=path.rfind('/').unwrap_or(0)];
+    let query = [("path_prefix", folder), ("depth", "1")];
+    let mut items = Items::from(store.items(&query, View::Basic));
+    while let Some(item) = items.next().await? {
+        if let Item::Memory(memory) = item
+            && memory.path == path
+        {
+            return Ok(Some(memory));
+        }
+    }
+    Ok(None)
+}
+
+/// People meet a store as a folder below /mnt/memory; its own paths begin below that.
+fn missing(path: &str, what: &str) -> Failure {
+    let own = path.strip_prefix("/mnt/memory/").and_then(|rest| rest.split_once('/'));
+    let hint = own.map_or(String::new(), |(_, own)| {
+        format!("; paths begin at the store, not at its mount: did you mean /{own}?")
+    });
+    Failure::Missing(format!("{what} at {path}{hint}"))
+}
+
+/// The IDs of the memories that are, or were, at a path, the living one first, then the last deleted.
+/// Only where there is neither, it is looked for one that was moved away.
+pub async fn memories_of(store: &StoreApi, path: &str) -> Result<Vec<String>, Failure> {
+    let mut ids: Vec<_> = living(store, path).await?.into_iter().map(|memory| memory.id).collect();
+    ids.extend(of_versions(store, &[("operation", "deleted")], path).await?);
+    if ids.is_empty() {
+        ids = of_versions(store, &[], path).await?;
+    }
+    if ids.is_empty() {
+        return Err(missing(path, "there is and was no memory"));
+    }
+    Ok(ids)
+}
+
+async fn of_versions(
+    store: &StoreApi,
+    query: &[(&str, &str)],
+    path: &str,
+) -> Result<Vec<String>, Failure> {
+    let mut versions = Items::from(store.versions(query, View::Basic).ahead());
+    let mut ids = Vec::new();
+    let mut seen = HashSet::new();
+    while let Some(version) = versions.next().await? {
+        if version.path.as_deref() == Some(path) && seen.insert(version.memory_id.clone()) {
+            ids.push(version.memory_id);
+        }
+    }
+    Ok(ids)
+}
+
+/// All versions of a memory, newest first.
+pub async fn history(store: &StoreApi, memory: &str, view: View) -> Result<Vec<Version>, Failure> {
+    let mut pages = store.versions(&[("memory_id", memory)], view).ahead();
+    let mut versions = Vec::new();
+    while let Some(page) = pages.next().await? {
+        versions.extend(page);
+    }
+    Ok(versions)
+}
+
+/// A version with its content, by its ID, or by the beginning or the end of one, where no other
+/// version of the store has the same.
+pub async fn version(store: &StoreApi, text: &str) -> Result<Version, Failure> {
+    if is_id(text, VERSION) {
+        match store.version(text).await {
+            Err(error) if super::super::of_client(&error) == 3 => {}
+            found => return Ok(found?),
+        }
+    }
+    let id = abbreviated(store, text).await?;
+    Ok(store.version(&id).await?)
+}
+
+async fn abbreviated(store: &StoreApi, text: &str) -> Result<String, Failure> {
+    let short = text.strip_prefix(VERSION).unwrap_or(text);
+    if short.len() < SHORTEST || !short.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Failure::Missing(format!(
+            "there is no version {text:?}: give an ID ({VERSION}…), or at least {SHORTEST} letters of \
+             its beginning or its end"
+        )));
+    }
+    let mut versions = Items::from(store.versions(&[], View::Basic).ahead());
+    let mut found = Vec::new();
+    while let Some(version) = versions.next().await? {
+        let rest = version.id.strip_prefix(VERSION).unwrap_or(&version.id);
+        if rest.starts_with(short) || (rest.ends_with(short) && !text.starts_with(VERSION)) {
+            found.push(version.id);
+        }
+    }
+    match found.len() {
+        0 => Err(Failure::Missing(format!("there is no version {text} in this store"))),
+        1 => Ok(found.remove(0)),
+        count => Err(Failure::Usage(format!(
+            "{count} versions are abbreviated {text}, among them {} and {}",
+            found[0], found[1]
+        ))),
+    }
+}

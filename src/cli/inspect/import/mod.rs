@@ -1,0 +1,240 @@
+//! `memstored import`
+
+mod files;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::carry_out::left_alone;
+use super::export::{MEMORIES, VERSIONS};
+use super::files::same_hash;
+use super::{Done, Failure, InStore, array, find, output};
+use crate::client::ClientError;
+use crate::client::store::{StoreApi, View};
+use crate::domain::content::Sha256;
+use crate::history::text::{counted, one_line};
+use crate::history::{CREATED, DELETED};
+use crate::wire::memory::{Item, Memory};
+use crate::wire::version::Version;
+use files::Found;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+All that is to come in is read and checked first, and what is no memory (a link, a device, a name or a
+content that is not UTF-8, more than 102,400 bytes, two files for one path) is listed, and nothing
+is written. Files that a memory already holds are left alone; a memory that changes meanwhile is, too
+(exit code 4). Memories without a file stay.
+
+With --history the versions of an export with its history are written again, one by one: contents, paths
+and order are kept, their authors and times become yours and today's. The store must be empty.
+
+Examples:
+  memstored import --store notes ./notes
+  memstored import --store notes notes.tar --prefix /old/ --dry-run
+  memstored import --store copy ./notes-with-history --history")]
+pub struct Import {
+    /// Folder, or archive where its name ends with .tar
+    #[arg(value_name = "DIR|FILE.tar")]
+    from: PathBuf,
+
+    /// Folder of the store for what comes in
+    #[arg(long, value_name = "FOLDER", default_value = "/", conflicts_with = "history")]
+    prefix: String,
+
+    /// Write the versions of an export with its history again
+    #[arg(long)]
+    history: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    place: InStore,
+}
+
+/// What one file asks for.
+enum Step {
+    Create,
+    Update(Memory),
+    Nothing(Memory),
+}
+
+impl Import {
+    pub async fn run(self) -> Done {
+        let mut prefix = find::folder(&self.prefix)?;
+        if !prefix.ends_with('/') {
+            prefix.push('/');
+        }
+        if self.history {
+            let versions = versions(&self.from)?;
+            return self.again(&self.place.open().await?, versions).await;
+        }
+        let files = files::all(&self.from, &prefix)?;
+        let store = self.place.open().await?;
+        let heads = store.memories(View::Basic).await?;
+        let heads: HashMap<_, _> =
+            heads.into_iter().map(|memory| (memory.path.clone(), memory)).collect();
+        let mut steps = Vec::new();
+        for file in files {
+            let hash = Sha256::of(file.content.as_bytes()).to_string();
+            let step = match heads.get(&file.path) {
+                None => Step::Create,
+                Some(head) if head.content_sha256 == hash => Step::Nothing(head.clone()),
+                Some(head) => Step::Update(head.clone()),
+            };
+            steps.push((file, step));
+        }
+        self.carry_out(&store, steps).await
+    }
+
+    async fn carry_out(&self, store: &StoreApi, steps: Vec<(Found, Step)>) -> Done {
+        let bar = output::bar(steps.len(), "importing");
+        let (mut memories, mut changed, mut in_the_way) = (Vec::new(), 0, 0);
+        for (file, step) in steps {
+            bar.inc(1);
+            let path = one_line(&file.path).into_owned();
+            let (done, what) = match (&step, self.dry_run) {
+                (Step::Nothing(head), _) => {
+                    memories.push(head.clone());
+                    continue;
+                }
+                (Step::Create, true) => (None, "would create"),
+                (Step::Update(_), true) => (None, "would update"),
+                (Step::Create, false) => {
+                    (Some(store.create(&file.path, &file.content).await), "created")
+                }
+                (Step::Update(head), false) => {
+                    let expected = &head.content_sha256;
+                    let update = store.update(&head.id, Some(&file.content), None, expected);
+                    (Some(update.await), "updated")
+                }
+            };
+            match done.transpose() {
+                Ok(memory) => {
+                    changed += 1;
+                    if let Some(memory) = memory {
+                        same_hash(&memory, &file.content)?;
+                        memories.push(memory);
+                    }
+                    if !self.place.json() {
+                        bar.suspend(|| output::print(&format!("{what} {path}")))?;
+                    }
+                }
+                Err(ClientError::Refused { status, message, .. }) if status.as_u16() == 409 => {
+                    in_the_way += 1;
+                    bar.suspend(|| output::say(&format!("left alone: {path}: {message}")));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bar.finish_and_clear();
+        if self.place.json() {
+            array(memories.into_iter().map(Item::Memory))?;
+        } else if changed == 0 && in_the_way == 0 {
+            output::print("nothing to do: the store holds all of it")?;
+        }
+        match in_the_way {
+            0 => Ok(()),
+            count => Err(left_alone(count)),
+        }
+    }
+
+    /// Writes versions again, oldest first.
+    async fn again(&self, store: &StoreApi, versions: Vec<Version>) -> Done {
+        if !store.memories(View::Basic).await?.is_empty() {
+            return Err(Failure::Conflict(
+                "the store is not empty: a history needs one that is".into(),
+            ));
+        }
+        let count = versions.len();
+        let versions = writable(versions);
+        let (written, left_out) = (versions.len(), count - versions.len());
+        if !self.dry_run {
+            let bar = output::bar(written, "importing");
+            let mut heads: HashMap<String, Memory> = HashMap::new();
+            for version in versions {
+                let head = heads.remove(&version.memory_id);
+                if let Some(memory) = one_again(store, &version, head).await? {
+                    heads.insert(version.memory_id, memory);
+                }
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+        }
+        if self.place.json() {
+            return array(store.memories(View::Basic).await?.into_iter().map(Item::Memory));
+        }
+        let would = if self.dry_run { "would write" } else { "wrote" };
+        let left = match left_out {
+            0 => String::new(),
+            count => format!("; {count} without content left are not"),
+        };
+        let versions = counted(written, "version", "versions");
+        output::print(&format!("{would} {versions} again{left}"))
+    }
+}
+
+/// Without what was redacted, of which nothing is left, and deletions of what so never was.
+fn writable(versions: Vec<Version>) -> Vec<Version> {
+    let mut alive = HashSet::new();
+    let is_left = |version: &Version| match &*version.operation {
+        DELETED => alive.remove(&version.memory_id),
+        _ if version.redacted_at.is_some() => false,
+        _ => {
+            alive.insert(version.memory_id.clone());
+            true
+        }
+    };
+    versions.into_iter().filter(is_left).collect()
+}
+
+async fn one_again(
+    store: &StoreApi,
+    version: &Version,
+    head: Option<Memory>,
+) -> Result<Option<Memory>, Failure> {
+    let content = version.content.as_deref();
+    let path = version.path.as_deref().unwrap_or_default();
+    match head {
+        Some(head) if version.operation == DELETED => {
+            store.delete(&head.id, &head.content_sha256).await?;
+            Ok(None)
+        }
+        Some(head) => {
+            let updated = store.update(&head.id, content, Some(path), &head.content_sha256);
+            Ok(Some(updated.await?))
+        }
+        None => Ok(Some(store.create(path, content.unwrap_or_default()).await?)),
+    }
+}
+
+/// The versions of an export, checked: each has what its operation needs.
+fn versions(from: &Path) -> Result<Vec<Version>, Failure> {
+    let text = files::named(from, VERSIONS)?.ok_or_else(|| {
+        Failure::Missing(format!(
+            "{} has no {VERSIONS} beside {MEMORIES}/: it is no export with its history",
+            from.display()
+        ))
+    })?;
+    let mut versions = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let refuse = |why: &dyn std::fmt::Display| {
+            Failure::Failed(format!("{VERSIONS}, line {}: {why}", number + 1))
+        };
+        let version: Version = serde_json::from_str(line).map_err(|error| refuse(&error))?;
+        let has_all = version.redacted_at.is_some()
+            || (version.path.is_some()
+                && (version.operation == DELETED || version.content.is_some()));
+        if !has_all || ![CREATED, "modified", DELETED].contains(&&*version.operation) {
+            return Err(refuse(&"this is no version with its content"));
+        }
+        if let Some(path) = &version.path {
+            find::path(path).map_err(|error| refuse(&error))?;
+        }
+        versions.push(version);
+    }
+    Ok(versions)
+}

@@ -1,0 +1,178 @@
+//! A store's history as a git repository, written by git itself: one commit a version.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::super::{Done, Failure};
+use crate::domain::time::Timestamp;
+use crate::history::{DELETED, author};
+use crate::wire::version::Version;
+
+/// Writes the versions, given oldest first, into an empty folder. `authors` has the name of each
+/// actor. Returns the paths that git refuses to keep.
+pub fn write(
+    folder: &Path,
+    versions: &[Version],
+    authors: &HashMap<String, String>,
+) -> Result<Vec<String>, Failure> {
+    run(git(folder).args(["init", "--quiet", "--initial-branch=main"]))?;
+    let mut import = git(folder);
+    let import = import.args(["fast-import", "--quiet", "--date-format=raw"]);
+    let mut child = import.stdin(Stdio::piped()).spawn().map_err(|error| absent(&error))?;
+    let mut stream = Stream { paths: HashMap::new(), left_out: Vec::new() };
+    let written = child.stdin.take().map_or(Ok(()), |pipe| {
+        let mut pipe = std::io::BufWriter::new(pipe);
+        versions.iter().try_for_each(|version| pipe.write_all(&stream.commit(version, authors)))?;
+        pipe.flush()
+    });
+    let status = child.wait().map_err(|error| absent(&error))?;
+    if !status.success() || written.is_err() {
+        return Err(Failure::Failed("git could not write the history".into()));
+    }
+    if !versions.is_empty() {
+        run(git(folder).args(["reset", "--quiet", "--hard"]))?;
+    }
+    Ok(stream.left_out)
+}
+
+/// git in the folder, whatever repository the variables of whoever calls name.
+fn git(folder: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder);
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"] {
+        git.env_remove(variable);
+    }
+    git
+}
+
+fn run(command: &mut Command) -> Done {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::Failed(format!("git failed: {status}"))),
+        Err(error) => Err(absent(&error)),
+    }
+}
+
+fn absent(error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("--git needs the program git: {error}"))
+}
+
+struct Stream {
+    /// Where each memory lies.
+    paths: HashMap<String, String>,
+    left_out: Vec<String>,
+}
+
+impl Stream {
+    /// A version as a commit for fast-import.
+    fn commit(&mut self, version: &Version, authors: &HashMap<String, String>) -> Vec<u8> {
+        let id = author(version).unwrap_or("nobody");
+        let name = authors.get(id).map_or(id, |name| name);
+        let who = format!("{} <{}>", plain(name), plain(id));
+        let seconds = Timestamp::parse(&version.created_at).map_or(0, |at| at.millis() / 1000);
+        let path = version.path.as_deref().filter(|path| self.is_kept(path));
+        let shown = version.path.as_deref().unwrap_or("(redacted)");
+        let message = format!(
+            "{} {shown}\n\nversion: {}\nmemory: {}\nactor: {id}\ntime: {}\n",
+            version.operation, version.id, version.memory_id, version.created_at
+        );
+        let mut commit = Vec::new();
+        let head = format!("commit refs/heads/main\ncommitter {who} {seconds} +0000\n");
+        commit.extend(head.bytes());
+        data(&mut commit, message.as_bytes());
+        if version.operation == DELETED || (path.is_some() && version.content.is_some()) {
+            let was = self.paths.remove(&version.memory_id);
+            if let Some(was) =
+                was.filter(|was| Some(&**was) != path || version.operation == DELETED)
+            {
+                commit.extend(format!("D {}\n", quoted(&was)).bytes());
+            }
+        }
+        if let (Some(path), Some(content)) = (path, &version.content) {
+            commit.extend(format!("M 100644 inline {}\n", quoted(path)).bytes());
+            data(&mut commit, content.as_bytes());
+            self.paths.insert(version.memory_id.clone(), path.to_owned());
+        }
+        commit.push(b'\n');
+        commit
+    }
+
+    /// git keeps nothing in what could be a repository of its own, on any file system.
+    fn is_kept(&mut self, path: &str) -> bool {
+        let is_git = |part: &str| {
+            let part: String = part.chars().filter(|char| !is_ignorable(*char)).collect();
+            let part = part.trim_end_matches([' ', '.']).to_lowercase();
+            let part = part.split(':').next().unwrap_or_default();
+            part == ".git" || part.starts_with("git~")
+        };
+        let odd = path.split('/').any(is_git) || path.contains('\\');
+        if odd && !self.left_out.iter().any(|left| left == path) {
+            self.left_out.push(path.to_owned());
+        }
+        !odd
+    }
+}
+
+/// What HFS+ takes for nothing in a name.
+fn is_ignorable(char: char) -> bool {
+    matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn data(commit: &mut Vec<u8>, bytes: &[u8]) {
+    commit.extend(format!("data {}\n", bytes.len()).bytes());
+    commit.extend(bytes);
+    commit.push(b'\n');
+}
+
+/// A name or address as git allows it.
+fn plain(text: &str) -> String {
+    let text = text.replace(['<', '>'], "").replace(|char: char| char.is_control(), " ");
+    let text = text.trim();
+    if text.is_empty() { "nobody".to_owned() } else { text.to_owned() }
+}
+
+/// A path below the repository as fast-import reads it.
+fn quoted(path: &str) -> String {
+    let mut quoted = String::from("\"");
+    for char in path.trim_start_matches('/').chars() {
+        match char {
+            '"' | '\\' => {
+                let _ = write!(quoted, "\\{char}");
+            }
+            '\n' => quoted.push_str("\\n"),
+            char => quoted.push(char),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_a_repository_is_left_out_and_said_once() {
+        let mut stream = Stream { paths: HashMap::new(), left_out: Vec::new() };
+        for bad in
+            ["/.git/config", "/a/.GIT/x", "/git~1/x", "/.git. /x", "/.g\u{200c}it/x", "/a\\b"]
+        {
+            assert!(!stream.is_kept(bad), "{bad}");
+            assert!(!stream.is_kept(bad), "{bad}");
+        }
+        assert_eq!(stream.left_out.len(), 6);
+        for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x"] {
+            assert!(stream.is_kept(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_name_can_forge_no_line() {
+        assert_eq!(plain("a <b>\ncommitter c"), "a b committer c");
+        assert_eq!(plain(" "), "nobody");
+        assert_eq!(quoted("/a \"b\""), "\"a \\\"b\\\"\"");
+    }
+}

@@ -1,0 +1,9 @@
+//! The inspector as a person uses it, on a running server.
+
+mod back;
+mod files;
+mod history;
+mod outside;
+mod stage;
+mod tour;
+mod transfer;

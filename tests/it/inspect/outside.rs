@@ -1,0 +1,118 @@
+//! What is not the store: terminals, pipes, shells, the manual.
+
+use std::process::{Command, Stdio};
+
+use super::stage::Stage;
+
+/// Runs a command on a terminal of its own.
+fn on_a_terminal(stage: &Stage, arguments: &[&str]) -> String {
+    let inner = stage.command(arguments);
+    let script = "import os, pty, sys\n\
+                  out = b''\n\
+                  def read(fd):\n\
+                  \x20   data = os.read(fd, 65536)\n\
+                  \x20   return data\n\
+                  pty.spawn(sys.argv[1:], read)\n";
+    let mut python = Command::new("python3");
+    python.arg("-c").arg(script).arg(inner.get_program()).args(inner.get_args());
+    python.current_dir(stage.folder.path()).stdin(Stdio::null());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => python.env(name, value),
+            None => python.env_remove(name),
+        };
+    }
+    let output = python.env_remove("NO_COLOR").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const EVIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[2Jback\u{8}\r\u{9b}31m \u{202e}evil\n";
+
+#[test]
+fn what_a_memory_holds_drives_no_terminal_and_reaches_a_pipe_unchanged() {
+    let stage = Stage::new();
+    stage.put("/evil", "x\n");
+    stage.put("/evil", EVIL);
+    let version = &stage.versions()[0];
+
+    assert_eq!(stage.told(&["cat", "/evil"]), EVIL);
+    for arguments in [
+        &["cat", "/evil", "--color", "never"][..],
+        &["log", "-p", "--color", "never"],
+        &["diff", version, "--color", "never"],
+        &["diff", version, "--word", "--color", "never"],
+        &["show", version, "--color", "never"],
+        &["blame", "/evil", "--color", "never"],
+    ] {
+        let shown = on_a_terminal(&stage, arguments).replace("\r\n", "\n");
+        assert!(shown.contains("\\u{1b}"), "{arguments:?}: {shown:?}");
+        for char in ['\u{1b}', '\u{7}', '\u{8}', '\r', '\u{9b}', '\u{202e}'] {
+            assert!(!shown.contains(char), "{arguments:?}: {char:?} in {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn a_name_drives_no_terminal_either() {
+    let stage = Stage::new();
+    let session = stage.session("\u{1b}]0;owned\u{7}title");
+    stage.create(&session, "/a", "a");
+
+    let log = stage.told(&["log"]);
+
+    assert!(log.contains("\\u{1b}]0;owned\\u{7}title"), "{log:?}");
+}
+
+#[test]
+fn colours_are_for_terminals_or_those_who_ask() {
+    let stage = Stage::new();
+    stage.put("/a", "1\n");
+
+    assert!(!stage.told(&["log", "-p"]).contains('\u{1b}'));
+    assert!(stage.told(&["log", "-p", "--color", "always"]).contains('\u{1b}'));
+    assert!(on_a_terminal(&stage, &["log", "-p"]).contains("\u{1b}[32m+1"));
+    assert!(!on_a_terminal(&stage, &["log", "-p", "--color", "never"]).contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let stage = Stage::new();
+    stage.put("/a", &"long line\n".repeat(10_000));
+    let program = stage.command(&["blame", "/a"]);
+    let mut child = { program }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn shells_and_man_learn_every_verb() {
+    let stage = Stage::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stage.told(&["completions", shell]);
+        assert!(script.contains("blame") && script.contains("undo"), "{shell}");
+    }
+    let bash = stage.told(&["completions", "bash"]);
+    std::fs::write(stage.path("completions"), bash).unwrap();
+    let checked = Command::new("bash").arg("-n").arg(stage.path("completions")).status().unwrap();
+    assert!(checked.success());
+    assert!(stage.told(&["man"]).starts_with(".ie"));
+    let pages = stage.path("man1");
+    std::fs::create_dir(&pages).unwrap();
+    stage.told(&["man", pages.to_str().unwrap()]);
+    for page in ["memstored.1", "memstored-log.1", "memstored-undo.1", "memstored-key-create.1"] {
+        let text = std::fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(".SH OPTIONS"), "{page}");
+    }
+    assert_eq!(stage.run(&["man", "/nowhere"]).code, 1);
+}
+
+#[test]
+fn no_server_is_a_plain_message() {
+    let stage = Stage::new();
+    let mut command = stage.command(&["log", "--store", "memstore_0"]);
+    let output = command.env("MEMSTORED_URL", "http://127.0.0.1:1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("can't reach the server"));
+}
