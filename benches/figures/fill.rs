@@ -9,16 +9,20 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-/// The memories that have more than one version, where there are more versions than memories.
-pub const CHANGED: usize = 10;
+/// Who wrote the last versions, where a session is said to have.
+pub const SESSION: &str = "sesn_00000000000000000000000001";
 
 /// What a store is filled with. It was made by the server, and nothing was done to it since.
 pub struct Fill {
     pub store: String,
     pub memories: usize,
-    /// The first of each memory; the rest, a multiple of [`CHANGED`], falls on the first memories
-    /// in turn. A multiple of [`CHANGED`] itself.
+    /// The first of each memory; the rest, a multiple of `changed`, falls on the first memories
+    /// in turn. A multiple of `changed` itself.
     pub versions: usize,
+    /// The memories that have more than one version, where there are more versions than memories.
+    pub changed: usize,
+    /// How many of the last versions [`SESSION`] wrote.
+    pub by_session: usize,
     /// Of every version; without quotes.
     pub content: String,
 }
@@ -53,7 +57,7 @@ impl Fill {
     }
 
     fn script(&self, dialect: &Dialect) -> [String; 4] {
-        let Self { store, memories, versions, content } = self;
+        let Self { store, memories, versions, changed, by_session, content } = self;
         let (numbers, padded) = (dialect.numbers, dialect.padded);
         let numbers = numbers(*versions);
         let bytes = |bytes: &[u8]| (dialect.bytes)(&hex(bytes));
@@ -63,13 +67,15 @@ impl Fill {
             format!("(select {column} from journal where ledger = stores.id and seq = last_seq)")
         };
         let (actor, credential) = (maker("actor"), maker("credential"));
+        let actor =
+            format!("case when n >= {versions} - {by_session} then '{SESSION}' else {actor} end");
         let size = content.len();
-        let memory = format!("case when n < {memories} then n else n % {CHANGED} end");
+        let memory = format!("case when n < {memories} then n else n % {changed} end");
         let memory_id = padded(&memory);
         // The last version of memory n.
         let head = padded(&format!(
-            "case when n < {CHANGED} and {versions} > {memories} \
-             then {versions} - {CHANGED} + n else n end"
+            "case when n < {changed} and {versions} > {memories} \
+             then {versions} - {changed} + n else n end"
         ));
         let version_id = padded("n");
         let path = format!("'/filled/' || substr({memory_id}, 17) || '.md'");

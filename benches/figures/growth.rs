@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cluster::Cluster;
-use crate::fill::{self, CHANGED, Fill};
+use crate::fill::{self, Fill};
 use crate::load::{self, Client, Request, Target};
 use crate::report::{self, Paired};
 use crate::server::{self, Running};
@@ -12,6 +12,7 @@ use crate::{Bench, say};
 /// The versions of either store. In both the changed memories have more than a page of them.
 const VERSIONS: [usize; 2] = [1000, 1_000_000];
 const MEMORIES: usize = 800;
+const CHANGED: usize = 10;
 /// Bytes of one version's content.
 const CONTENT: usize = 256;
 /// Requests of one turn; turns are short, so that a disturbance falls on few pairs.
@@ -55,7 +56,8 @@ async fn store(bench: &Bench<'_>, on: &str, cluster: &Cluster, versions: usize) 
     let store = server::store(&mut Client::connect(server.address).await?).await?;
     server.stop().await?;
     let content = server::content()[..CONTENT].to_owned();
-    let filled = Fill { store, memories: MEMORIES, versions, content };
+    let filled =
+        Fill { store, memories: MEMORIES, versions, changed: CHANGED, by_session: 0, content };
     match on {
         "SQLite" => fill::sqlite(&file, &filled)?,
         _ => fill::postgres(&url, &filled).await?,

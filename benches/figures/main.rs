@@ -7,6 +7,7 @@ mod cluster;
 mod fill;
 mod floors;
 mod growth;
+mod inspector;
 mod load;
 mod mount;
 mod postgres;
@@ -58,6 +59,8 @@ enum Part {
     Growth,
     /// Searching and saving through the mount, beside the local disk and the API
     Mount,
+    /// Calls and time of the inspector, beside a walk over the same lists
+    Inspector,
     /// Start, memory, size
     Rest,
 }
@@ -118,6 +121,7 @@ impl Bench<'_> {
                 Part::Postgres => postgres::measure(&bench).await?,
                 Part::Growth => growth::measure(&bench).await?,
                 Part::Mount => mount::measure(&bench).await?,
+                Part::Inspector => inspector::measure(&bench).await?,
                 Part::Rest => rest::measure(&bench).await?,
             }
         }

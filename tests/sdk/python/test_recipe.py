@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,8 +36,11 @@ def kind() -> str:
 @pytest.fixture
 def run(api, server_url, monkeypatch):
     """Runs blocks of the page one after the other, as one program in a workspace of its own."""
+    # The page's names are not unique, and this machine has one /mnt/memory.
+    alone = (Path(tempfile.gettempdir()) / "memstored-recipe.lock").open("w")
+    fcntl.flock(alone, fcntl.LOCK_EX)
     for name in ("research-notes", "house-style", "house-rules", "notes-on-ana", "notes-on-ben"):
-        # What a run that was killed has left: the page's names are not unique.
+        # What a run that was killed has left.
         shutil.rmtree(Path("/mnt/memory") / name, ignore_errors=True)
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server_url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", api.sdk.api_key)
@@ -47,6 +52,7 @@ def run(api, server_url, monkeypatch):
 
     yield execute
     names["client"].close()
+    alone.close()
 
 
 @contextmanager
