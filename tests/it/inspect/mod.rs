@@ -4,6 +4,7 @@ mod back;
 mod files;
 mod history;
 mod outside;
+mod races;
 mod stage;
 mod tour;
 mod transfer;
