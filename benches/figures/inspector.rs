@@ -73,7 +73,7 @@ impl Verb {
 }
 
 impl Measured<'_> {
-    fn arguments(&self, verb: Verb) -> Vec<String> {
+    fn arguments(verb: Verb) -> Vec<String> {
         let path = format!("/filled/{:010}.md", 7);
         let arguments: &[&str] = match verb {
             Verb::Log => &["log", "--ids"],
@@ -96,7 +96,11 @@ impl Measured<'_> {
         };
         let of = |id: &str, view: &str| format!("memory_versions?memory_id={id}&{view}");
         match verb {
-            Verb::Log | Verb::LsAt => vec!["memory_versions?view=basic&limit=100".to_owned()],
+            Verb::Log => vec!["memory_versions?view=basic&limit=100".to_owned()],
+            Verb::LsAt => {
+                let until = "created_at[lte]=2100-01-01T00:00:00Z&view=basic&limit=100";
+                vec![format!("memory_versions?{until}")]
+            }
             Verb::LogPath => [&found()[..], &[of(&ids[7], "view=basic&limit=100")]].concat(),
             Verb::Blame => [&found()[..], &[of(&ids[7], "view=full&limit=20")]].concat(),
             Verb::Undo => {
@@ -109,7 +113,7 @@ impl Measured<'_> {
     }
 
     async fn verb(&self, verb: Verb) -> Result<Row> {
-        let arguments = self.arguments(verb);
+        let arguments = Self::arguments(verb);
         let lists = self.lists(verb);
         let (mut times, mut walks) = (Vec::new(), Vec::new());
         let (mut calls, mut pages) = (0, 0);

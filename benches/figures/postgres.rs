@@ -63,7 +63,14 @@ impl<'a> On<'a> {
         server.stop().await?;
         let workspace = cluster.make_stores(DATABASE, &store, CONNECTIONS).await?;
         let content = server::content();
-        let filled = Fill { store, memories: MEMORIES, versions: MEMORIES, content };
+        let filled = Fill {
+            store,
+            memories: MEMORIES,
+            versions: MEMORIES,
+            changed: MEMORIES,
+            by_session: 0,
+            content,
+        };
         fill::postgres(&url, &filled).await?;
         Ok(Self { bench, cluster, url, workspace, filled })
     }

@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::{Done, Failure};
 use crate::history::text::harmless;
 
-/// Prints data.
+/// Prints data. On a terminal what could drive it is written out.
 pub fn print(text: &str) -> Done {
     let mut stdout = io::stdout().lock();
+    let text = if stdout.is_terminal() { harmless(text) } else { Cow::Borrowed(text) };
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::Failed(format!("can't print: {error}")))
@@ -117,9 +118,9 @@ pub fn bar(steps: usize, what: &'static str) -> ProgressBar {
     )
 }
 
-/// Says something to the person.
+/// Says something to the person. Others may have written parts of it, a server its messages.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", harmless(text));
 }
 
 /// Says why the command failed.

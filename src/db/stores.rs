@@ -80,10 +80,13 @@ pub fn in_order(
     paging: &Paging,
 ) -> Result<()> {
     let resume = paging.resume(list, owner, range)?;
-    if let Some(from) = range.from {
+    // The cursor lies within the range. A second bound on the same side would be taken for the index
+    // in its place, and each page would walk over all before it.
+    let is_bound = |end: bool| resume.is_some() && newest_first == end;
+    if let Some(from) = range.from.filter(|_| !is_bound(false)) {
         sql.push(&format!(" and {by} >= ")).push_bind(from.micros());
     }
-    if let Some(to) = range.to {
+    if let Some(to) = range.to.filter(|_| !is_bound(true)) {
         sql.push(&format!(" and {by} <= ")).push_bind(to.micros());
     }
     if let Some((at, id)) = resume {

@@ -11,6 +11,7 @@ pub mod steps;
 pub mod text;
 pub mod when;
 
+use crate::domain::time::Timestamp;
 use crate::wire::actor::Actor;
 use crate::wire::version::Version;
 
@@ -30,6 +31,11 @@ pub fn actor_id(actor: &Actor) -> &str {
 /// The same; nothing where the server recorded nobody.
 pub fn author(version: &Version) -> Option<&str> {
     version.created_by.as_ref().map(actor_id)
+}
+
+/// What versions of several lists are ordered by. Servers may write times with more or fewer digits.
+pub fn order(version: &Version) -> (Option<Timestamp>, &str) {
+    (Timestamp::parse(&version.created_at), &version.id)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use clap::Args;
 use super::log::{line, who};
 use super::names::Names;
 use super::output::Out;
-use super::read::{self, Steps};
+use super::read::{self, Read, Steps};
 use super::{Done, Failure, InStore, array, files, find, is_time, time};
 use crate::client::store::{StoreApi, View};
 use crate::history::diff::{Kind, Piece, Sides, Stat};
@@ -129,7 +129,7 @@ impl Show {
 /// A version with the one before it.
 async fn step(store: &StoreApi, version: Version) -> Result<Option<Step>, Failure> {
     let content = version.content.clone();
-    let mut steps = Steps::of(store, vec![version], View::Full).await?;
+    let mut steps = Steps::of(store, Read::Some(vec![version]), View::Full).await?;
     let step = steps.next().await?;
     debug_assert!(step.as_ref().is_none_or(|step| step.version.content == content));
     Ok(step)

@@ -14,8 +14,9 @@ use crate::history::text::{grouped, one_line};
 use crate::wire::memory::{Item, Memory};
 use crate::wire::version::Version;
 
-/// More than any content, so that what is too large is refused by the server in its own words.
-const MOST: u64 = 1 << 20;
+/// Bytes of the largest request (contract 1.10): what is larger than a memory may be is refused by the
+/// server, whose limits may be its own.
+const MOST: u64 = 33_554_432;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -269,12 +270,15 @@ pub fn read_text(file: &str) -> Result<String, Failure> {
         |error: &dyn std::fmt::Display| Failure::Failed(format!("can't read {file}: {error}"));
     let mut bytes = Vec::new();
     let read = if file == "-" {
-        std::io::stdin().lock().take(MOST).read_to_end(&mut bytes)
+        std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes)
     } else {
         let opened = std::fs::File::open(file).map_err(|error| failed(&error))?;
-        opened.take(MOST).read_to_end(&mut bytes)
+        opened.take(MOST + 1).read_to_end(&mut bytes)
     };
     read.map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > MOST {
+        return Err(failed(&"it is larger than any request may be"));
+    }
     String::from_utf8(bytes).map_err(|_| failed(&"it is not UTF-8, and a memory is text"))
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::names::Names;
 use super::output::Out;
-use super::read::Steps;
+use super::read::{Read, Steps};
 use super::{Done, Failure, InStore, array, diff, find, time};
 use crate::client::pages::Items;
 use crate::client::store::{Query, StoreApi, View};
@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::history::moment::is_within;
 use crate::history::steps::Step;
 use crate::history::text::{grouped, signed};
-use crate::history::{author, text};
+use crate::history::{author, order, text};
 use crate::wire::version::Version;
 
 pub const CLIFF: Style = AnsiColor::Red.on_default().bold();
@@ -48,15 +48,16 @@ pub struct Log {
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
 
-    #[command(flatten)]
-    filter: Filter,
-
     /// Show actors' IDs, and ask for no names
     #[arg(long)]
     ids: bool,
 
     #[command(flatten)]
     place: InStore,
+
+    // Last, since what follows a heading stands below it.
+    #[command(flatten)]
+    filter: Filter,
 }
 
 /// Which versions are meant.
@@ -164,13 +165,16 @@ impl Log {
         out.flush()
     }
 
-    /// Where nothing is left out, steps come as the list does; else their predecessors are looked up.
+    /// Of the whole store, steps come as the list does; else the list is read first.
     async fn steps(&self, store: &StoreApi, asked: &Asked, view: View) -> Result<Steps, Failure> {
-        let is_simple = self.path.is_none() && asked.user.is_none() && self.limit.is_none();
-        if is_simple && !asked.has_holes {
+        let is_folder = self.path.as_deref().is_some_and(|path| path.ends_with('/'));
+        let has_holes = asked.has_holes || asked.user.is_some() || is_folder;
+        if self.path.is_none() && self.limit.is_none() && !has_holes {
             return Ok(Steps::whole(store, &asked.query(), view));
         }
-        Steps::of(store, self.versions(store, asked, view).await?, view).await
+        let versions = self.versions(store, asked, view).await?;
+        let versions = if has_holes { Read::Some(versions) } else { Read::Whole(versions) };
+        Steps::of(store, versions, view).await
     }
 
     async fn versions(
@@ -187,7 +191,7 @@ impl Log {
                 query.push(("memory_id", &memory));
                 self.collect(store, &query, asked, None, view, &mut found).await?;
             }
-            found.sort_by(|a, b| (&b.created_at, &b.id).cmp(&(&a.created_at, &a.id)));
+            found.sort_by(|a, b| order(b).cmp(&order(a)));
             found.truncate(self.limit.unwrap_or(usize::MAX));
         } else {
             let folder = path.as_deref();

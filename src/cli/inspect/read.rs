@@ -30,6 +30,14 @@ pub async fn moment(store: &StoreApi, at: Timestamp) -> Result<Vec<Version>, Fai
     Ok(moment.alive())
 }
 
+/// Versions that were read already.
+pub enum Read {
+    /// Without a gap between two of one memory.
+    Whole(Vec<Version>),
+    /// Some may be left out.
+    Some(Vec<Version>),
+}
+
 /// Versions with their predecessors, newest first, as a list brings them.
 pub struct Steps {
     store: StoreApi,
@@ -52,11 +60,22 @@ impl Steps {
         }
     }
 
-    /// Of versions that were read already, and among which some are left out.
-    pub async fn of(store: &StoreApi, versions: Vec<Version>, view: View) -> Result<Self, Failure> {
-        let steps =
-            versions.into_iter().map(|version| Step { version: Arc::new(version), before: None });
-        let ready = completed(store, steps.collect(), view).await?.into();
+    /// Of versions that were read already, newest first.
+    pub async fn of(store: &StoreApi, versions: Read, view: View) -> Result<Self, Failure> {
+        let steps = match versions {
+            Read::Whole(versions) => {
+                let mut pairing = Pairing::default();
+                for version in versions {
+                    pairing.push(version);
+                }
+                pairing.rest().collect()
+            }
+            Read::Some(versions) => {
+                let alone = |version| Step { version: Arc::new(version), before: None };
+                versions.into_iter().map(alone).collect()
+            }
+        };
+        let ready = completed(store, steps, view).await?.into();
         Ok(Self { store: store.clone(), view, versions: None, pairing: None, ready })
     }
 

@@ -12,6 +12,7 @@ use super::{Done, Failure, InStore, array, find};
 use crate::client::store::View;
 use crate::domain::time::Timestamp;
 use crate::history::chart::{self, Point};
+use crate::history::order;
 use crate::history::steps::Step;
 use crate::history::text::{grouped, one_line};
 use crate::wire::version::Version;
@@ -107,8 +108,7 @@ impl Stat {
                 steps.push(step);
             }
         }
-        let key = |step: &Step| (step.version.created_at.clone(), step.version.id.clone());
-        steps.sort_by_key(key);
+        steps.sort_by(|a, b| order(&a.version).cmp(&order(&b.version)));
         Ok(steps)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::names::Names;
-use super::read::Steps;
+use super::read::{Read, Steps};
 use super::{Done, Failure, InStore, time};
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View};
@@ -53,7 +53,7 @@ impl Watch {
                     out.line(&serde_json::to_string(version).unwrap_or_default())?;
                 }
             } else if !news.is_empty() {
-                let mut steps = Steps::of(&store, news, View::Basic).await?;
+                let mut steps = Steps::of(&store, Read::Whole(news), View::Basic).await?;
                 let mut lines = Vec::new();
                 while let Some(step) = steps.next().await? {
                     let who = names.of(step.version.created_by.as_ref()).await;
@@ -72,8 +72,7 @@ impl Watch {
 
 /// What was shown already: all before a moment, and of that moment these.
 struct Seen {
-    /// As the server writes it.
-    until: Option<String>,
+    until: Option<Timestamp>,
     ids: HashSet<String>,
     order: VecDeque<String>,
 }
@@ -82,21 +81,16 @@ impl Seen {
     /// The server's own clock decides what is new: what it has now is seen.
     async fn begin(store: &StoreApi, since: Option<Timestamp>) -> Result<Self, Failure> {
         let mut seen = Self { until: None, ids: HashSet::new(), order: VecDeque::new() };
-        match since {
-            Some(since) => seen.until = Some(since.to_string()),
-            None => match store.newest(&[], View::Basic).await? {
-                Some(newest) => seen.see(&newest),
-                // A store without versions: whatever comes is new.
-                None => seen.until = Some(Timestamp::from_micros(0).to_string()),
-            },
+        if since.is_some() {
+            seen.until = since;
+        } else if let Some(newest) = store.newest(&[], View::Basic).await? {
+            seen.see(&newest);
         }
         Ok(seen)
     }
 
     fn see(&mut self, version: &Version) {
-        if self.until.as_ref().is_none_or(|until| *until < version.created_at) {
-            self.until = Some(version.created_at.clone());
-        }
+        self.until = Timestamp::parse(&version.created_at).max(self.until);
         if self.ids.insert(version.id.clone()) {
             self.order.push_back(version.id.clone());
         }
@@ -109,7 +103,8 @@ impl Seen {
 
     /// Newest first.
     async fn news(&mut self, store: &StoreApi) -> Result<Vec<Version>, Failure> {
-        let until = self.until.clone().unwrap_or_default();
+        // A store without versions had nothing to begin behind: whatever comes is new.
+        let until = self.until.unwrap_or(Timestamp::from_micros(0)).to_string();
         let query = [("created_at[gte]", &*until)];
         let mut versions = Items::from(store.versions(&query, View::Basic));
         let mut news = Vec::new();
