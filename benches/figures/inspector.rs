@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::fill::{self, Fill, SESSION};
 use crate::load::Client;
+use crate::report;
 use crate::server::{self, KEY, Running};
 use crate::{Bench, say};
 
@@ -115,21 +116,18 @@ impl Measured<'_> {
     async fn verb(&self, verb: Verb) -> Result<Row> {
         let arguments = Self::arguments(verb);
         let lists = self.lists(verb);
-        let (mut times, mut walks) = (Vec::new(), Vec::new());
+        let mut rounds = Vec::new();
         let (mut calls, mut pages) = (0, 0);
-        for _ in 0..self.bench.rounds.min(5) {
+        for _ in 0..self.bench.rounds {
             let before = self.calls().await?;
-            times.push(self.run(&arguments)?);
+            let time = self.run(&arguments)?;
             calls = self.calls().await? - before;
             let begun = Instant::now();
             pages = self.walk(&lists).await?;
-            walks.push(begun.elapsed());
+            rounds.push([time, begun.elapsed()]);
         }
-        times.sort_unstable();
-        walks.sort_unstable();
-        let middle = times.len() / 2;
         let what = arguments.join(" ").replace(SESSION, "sesn_…");
-        Ok(Row { what, calls, pages, time: times[middle], walk: walks[middle] })
+        Ok(Row { what, calls, pages, rounds })
     }
 
     fn run(&self, arguments: &[String]) -> Result<Duration> {
@@ -181,29 +179,32 @@ impl Measured<'_> {
 }
 
 const HEAD: &str = "\
-| 2,000 memories × 50 versions | calls | pages of the lists | ms | ms of a bare walk | beside it, ms | aim | |
+| 2,000 memories × 50 versions | calls | pages of the lists | ms | ms of a bare walk | beside it, ms (min to max) | aim | |
 |---|---|---|---|---|---|---|---|";
 
 struct Row {
     what: String,
     calls: u64,
     pages: u64,
-    time: Duration,
-    walk: Duration,
+    /// The verb, and the walk right after it.
+    rounds: Vec<[Duration; 2]>,
 }
 
 impl Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, calls, pages, time, walk } = self;
+        let Self { what, calls, pages, rounds } = self;
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let beside = ms(*time) - ms(*walk);
+        let of = |value: fn(&[f64; 2]) -> f64| {
+            report::spread(rounds.iter().map(|round| value(&round.map(ms))))
+        };
+        let (least, beside, most) = of(|[time, walk]| time - walk);
         let ok = calls <= pages && beside <= ms(AIM);
         write!(
             f,
-            "| `{what}` | {calls} | {pages} | {:.0} | {:.0} | **{beside:.0}** | ≤ {:.0}, calls ≤ \
-             pages | {} |",
-            ms(*time),
-            ms(*walk),
+            "| `{what}` | {calls} | {pages} | {:.0} | {:.0} | **{beside:.0}** ({least:.0} to {most:.0}) | \
+             ≤ {:.0}, calls ≤ pages | {} |",
+            of(|[time, _]| *time).1,
+            of(|[_, walk]| *walk).1,
             ms(AIM),
             if ok { "ok" } else { "missed" }
         )

@@ -117,7 +117,7 @@ pub fn paired_head(first: &str, second: &str) -> String {
 }
 
 /// The least, the median, the most.
-fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+pub fn spread(values: impl Iterator<Item = f64>) -> (f64, f64, f64) {
     let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);

@@ -124,3 +124,29 @@ pub async fn require(
         None => Err(Error::not_found(StoreId::WHAT, store)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    /// What a page of a range asks for, with the cursor at 5 or without one.
+    fn ending(newest_first: bool, cursor: bool) -> String {
+        let at = Timestamp::from_micros;
+        let cursor = cursor.then(|| Cursor::time(List::Versions, &"s", at(5), &"memver_1"));
+        let paging = Paging { limit: 1, after: cursor };
+        let range = TimeRange { from: Some(at(1)), to: Some(at(9)) };
+        let order = Order { by: "created_at", newest_first };
+        let mut sql = Sql::default();
+        in_order(&mut sql, order, List::Versions, &"s", range, &paging).unwrap();
+        let text = format!("{sql:?}");
+        text.split(" order by").next().unwrap().split('"').nth(1).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_page_begins_at_its_cursor_and_nowhere_else() {
+        assert_eq!(ending(true, false), " and created_at >= $1 and created_at <= $2");
+        assert_eq!(ending(true, true), " and created_at >= $1 and (created_at, id) < ($2, $3)");
+        assert_eq!(ending(false, true), " and created_at <= $1 and (created_at, id) > ($2, $3)");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use super::door::Door;
 use super::stage::Stage;
 
 /// Runs a command on a terminal of its own.
@@ -115,4 +116,39 @@ fn no_server_is_a_plain_message() {
     let output = command.env("MEMSTORED_URL", "http://127.0.0.1:1").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("can't reach the server"));
+}
+
+/// A server of the contract that is no memstored: it has nothing under /x.
+#[test]
+fn another_server_of_the_contract_is_enough() {
+    let (stage, sessions) = Stage::incident();
+    stage.told(&["put", "/own", "/dev/null"]);
+    let foreign = Door::before(
+        &stage,
+        Box::new(|_, path| {
+            let body = r#"{"type":"error","error":{"type":"not_found_error","message":"no \u001b[2J"},"request_id":"req_1"}"#;
+            let head = format!("content-type: application/json\r\ncontent-length: {}", body.len());
+            path.starts_with("/x/")
+                .then(|| format!("HTTP/1.1 404 Not Found\r\n{head}\r\n\r\n{body}"))
+        }),
+    );
+    let run = |arguments: &[&str]| foreign.run(&stage, arguments);
+
+    let log = run(&["log"]);
+    assert_eq!(log.code, 0, "{}", log.err);
+    assert!(
+        log.out.contains("Add a paragraph on RGA") && log.out.contains("apikey_"),
+        "{}",
+        log.out
+    );
+    let whoami = run(&["whoami"]);
+    assert_eq!(whoami.code, 0, "{}", whoami.err);
+    assert!(whoami.err.contains("only says that the credential is accepted"), "{}", whoami.err);
+    let journal = run(&["journal", "--workspace"]);
+    assert_eq!(journal.code, 1);
+    assert!(journal.err.contains("only a memstored has one"), "{}", journal.err);
+    let journal = run(&["journal"]);
+    assert!(journal.code == 3 && !journal.err.contains('\u{1b}'), "{:?}", journal.err);
+    let undone = run(&["undo", "--session", &sessions[1].id, "--reason", "r"]);
+    assert_eq!(undone.code, 0, "{}", undone.err);
 }
