@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::stage::{Ran, Stage};
@@ -15,15 +16,16 @@ pub struct Door {
 }
 
 impl Door {
-    pub fn before(stage: &Stage, mut keeper: Box<Keeper>) -> Self {
+    pub fn before(stage: &Stage, keeper: Box<Keeper>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = stage.server.address.clone();
+        let keeper = Arc::new(Mutex::new(keeper));
         thread::spawn(move || {
-            // One connection after the other is enough for a command that does one thing at a time.
             for stream in listener.incoming() {
                 let Ok(client) = stream else { return };
-                forward(&client, &server, &mut keeper);
+                let (server, keeper) = (server.clone(), Arc::clone(&keeper));
+                thread::spawn(move || forward(&client, &server, &keeper));
             }
         });
         Self { url }
@@ -34,14 +36,15 @@ impl Door {
     }
 }
 
-fn forward(mut client: &TcpStream, server: &str, keeper: &mut Box<Keeper>) {
+fn forward(mut client: &TcpStream, server: &str, keeper: &Mutex<Box<Keeper>>) {
     let mut from_client = BufReader::new(client);
     let upstream = TcpStream::connect(server).unwrap();
     let mut from_server = BufReader::new(&upstream);
     while let Some(request) = message(&mut from_client) {
         let head = String::from_utf8_lossy(&request).into_owned();
         let mut line = head.split([' ', '?']);
-        let own = keeper(line.next().unwrap(), line.next().unwrap());
+        let (method, path) = (line.next().unwrap(), line.next().unwrap());
+        let own = (keeper.lock().unwrap())(method, path);
         let answer = own.map(String::into_bytes).or_else(|| {
             (&upstream).write_all(&request).unwrap();
             message(&mut from_server)
