@@ -9,7 +9,7 @@ use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View};
 use crate::domain::content::Sha256;
 use crate::domain::time::Timestamp;
-use crate::history::moment::is_within;
+use crate::history::moment::{Listed, listed};
 use crate::history::text::{grouped, one_line};
 use crate::wire::memory::{Item, Memory};
 use crate::wire::version::Version;
@@ -23,7 +23,7 @@ const MOST: u64 = 33_554_432;
 Examples:
   memstored ls --store notes                    the top folder
   memstored ls --store notes -R                 all memories
-  memstored ls --store notes --at 2h            all memories as they were two hours ago")]
+  memstored ls --store notes -R --at 2h         all memories as they were two hours ago")]
 pub struct Ls {
     /// Folder
     #[arg(value_name = "FOLDER", default_value = "/")]
@@ -67,35 +67,41 @@ impl Ls {
         }
         let mut out = self.place.shared.out();
         while let Some(item) = items.next().await? {
-            out.line(&match &item {
-                Item::Memory(memory) => row(
-                    memory.content_size_bytes.into(),
-                    &memory.updated_at,
-                    &memory.memory_version_id,
-                    &memory.path,
-                ),
-                Item::MemoryPrefix { path } => row(None, "", "", path),
-            })?;
+            out.line(&row_of(&item))?;
         }
         out.flush()
     }
 
     async fn then(&self, store: &StoreApi, folder: &str, at: Timestamp) -> Done {
-        let mut alive = read::moment(store, at).await?;
-        let is_in = |version: &Version| match version.path.as_deref() {
-            Some(path) => is_within(path, folder),
-            None => folder == "/",
-        };
-        alive.retain(is_in);
+        let listed = listed(read::moment(store, at).await?, folder, self.recursive);
         if self.place.json() {
-            return array(alive);
+            return array(listed);
         }
         let mut out = self.place.shared.out();
-        for version in &alive {
-            let path = version.path.as_deref().unwrap_or("(redacted)");
-            out.line(&row(version.content_size_bytes, &version.created_at, &version.id, path))?;
+        for one in &listed {
+            out.line(&match one {
+                Listed::Version(version) => row(
+                    version.content_size_bytes,
+                    &version.created_at,
+                    &version.id,
+                    version.path.as_deref().unwrap_or("(redacted)"),
+                ),
+                Listed::Folder(item) => row_of(item),
+            })?;
         }
         out.flush()
+    }
+}
+
+fn row_of(item: &Item) -> String {
+    match item {
+        Item::Memory(memory) => row(
+            memory.content_size_bytes.into(),
+            &memory.updated_at,
+            &memory.memory_version_id,
+            &memory.path,
+        ),
+        Item::MemoryPrefix { path } => row(None, "", "", path),
     }
 }
 

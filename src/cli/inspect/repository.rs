@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::{Done, Failure};
+use crate::domain::path::MemoryPath;
 use crate::domain::time::Timestamp;
 use crate::history::{DELETED, author};
 use crate::wire::version::Version;
+
+/// Memories are bytes, whatever a memory that is called `.gitattributes` says: no filter of whoever
+/// exports is run over them.
+const PLAIN: &str = "* -text -ident -filter !eol !working-tree-encoding\n";
 
 /// Writes the versions, given oldest first, into an empty folder. `authors` has the name of each
 /// actor. Returns the paths that git refuses to keep.
@@ -19,6 +25,12 @@ pub fn write(
     authors: &HashMap<String, String>,
 ) -> Result<Vec<String>, Failure> {
     run(git(folder).args(["init", "--quiet", "--initial-branch=main"]))?;
+    let attributes = folder.join(".git/info/attributes");
+    let written = fs::create_dir_all(folder.join(".git/info"));
+    let written = written.and_then(|()| fs::write(&attributes, PLAIN));
+    written.map_err(|error| {
+        Failure::Failed(format!("can't write {}: {error}", attributes.display()))
+    })?;
     let mut import = git(folder);
     let import = import.args(["fast-import", "--quiet", "--date-format=raw"]);
     let mut child = import.stdin(Stdio::piped()).spawn().map_err(|error| absent(&error))?;
@@ -108,7 +120,8 @@ impl Stream {
             let part = part.split(':').next().unwrap_or_default();
             part == ".git" || part.starts_with("git~")
         };
-        let odd = path.split('/').any(is_git) || path.contains('\\');
+        let odd =
+            MemoryPath::parse(path).is_err() || path.split('/').any(is_git) || path.contains('\\');
         if odd && !self.left_out.iter().any(|left| left == path) {
             self.left_out.push(path.to_owned());
         }
@@ -157,13 +170,19 @@ mod tests {
     #[test]
     fn what_could_be_a_repository_is_left_out_and_said_once() {
         let mut stream = Stream { paths: HashMap::new(), left_out: Vec::new() };
-        for bad in
-            ["/.git/config", "/a/.GIT/x", "/git~1/x", "/.git. /x", "/.g\u{200c}it/x", "/a\\b"]
-        {
+        for bad in [
+            "/../x",
+            "/.git/config",
+            "/a/.GIT/x",
+            "/git~1/x",
+            "/.git. /x",
+            "/.g\u{200c}it/x",
+            "/a\\b",
+        ] {
             assert!(!stream.is_kept(bad), "{bad}");
             assert!(!stream.is_kept(bad), "{bad}");
         }
-        assert_eq!(stream.left_out.len(), 6);
+        assert_eq!(stream.left_out.len(), 7);
         for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x"] {
             assert!(stream.is_kept(good), "{good}");
         }

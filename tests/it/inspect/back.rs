@@ -59,6 +59,9 @@ fn a_moment_is_restored_with_its_paths_and_deletions() {
     let listed = stage.told(&["ls", "-R", "--at", &then]);
     let paths: Vec<_> = listed.lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
     assert_eq!(paths, ["/a", "/b", "/sub/c"]);
+    let top = stage.json(&["ls", "--at", &then]);
+    let top: Vec<_> = top.iter().map(|one| text(one, "path")).collect();
+    assert_eq!(top, ["/a", "/b", "/sub/"]);
     assert_eq!(stage.told(&["cat", "/b", "--at", &then]), "b");
     assert_eq!(stage.told(&["cat", "/sub/c", "--at", &then]), "c");
     assert_eq!(stage.run(&["cat", "/new", "--at", &then]).code, 3);

@@ -1,12 +1,18 @@
 //! What is not the store: terminals, pipes, shells, the manual.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::door::Door;
 use super::stage::Stage;
 
-/// Runs a command on a terminal of its own.
+/// Runs a command on a terminal of its own; answers what that shows.
 fn on_a_terminal(stage: &Stage, arguments: &[&str]) -> String {
+    typed_on_a_terminal(stage, arguments, "")
+}
+
+/// The same, with somebody who types.
+fn typed_on_a_terminal(stage: &Stage, arguments: &[&str], typed: &str) -> String {
     let inner = stage.command(arguments);
     let script = "import os, pty, sys\n\
                   out = b''\n\
@@ -16,15 +22,35 @@ fn on_a_terminal(stage: &Stage, arguments: &[&str]) -> String {
                   pty.spawn(sys.argv[1:], read)\n";
     let mut python = Command::new("python3");
     python.arg("-c").arg(script).arg(inner.get_program()).args(inner.get_args());
-    python.current_dir(stage.folder.path()).stdin(Stdio::null());
+    python.current_dir(stage.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     for (name, value) in inner.get_envs() {
         match value {
             Some(value) => python.env(name, value),
             None => python.env_remove(name),
         };
     }
-    let output = python.env_remove("NO_COLOR").output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let mut child = python.env_remove("NO_COLOR").spawn().unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_redaction_waits_for_a_yes() {
+    let stage = Stage::new();
+    stage.put("/a", "secret");
+    stage.told(&["rm", "/a"]);
+    let version = &stage.versions()[1];
+    let redact = ["redact", version, "--reason", "r"];
+
+    let refused = typed_on_a_terminal(&stage, &redact, "y\n");
+    assert!(
+        refused.contains("6 bytes of /a") && refused.contains("nothing was redacted"),
+        "{refused}"
+    );
+    assert_eq!(stage.told(&["cat", "--version", version]), "secret");
+    let done = typed_on_a_terminal(&stage, &redact, "yes\n");
+    assert!(done.contains(&format!("redacted {version}")), "{done}");
+    assert_eq!(stage.run(&["cat", "--version", version]).code, 3);
 }
 
 const EVIL: &str = "\u{1b}]0;owned\u{7}\u{1b}[2Jback\u{8}\r\u{9b}31m \u{202e}evil\n";

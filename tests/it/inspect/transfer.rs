@@ -122,6 +122,7 @@ fn every_version_is_a_commit() {
     stage.rename(&sessions[0], &id, "/sub/b");
     let other = stage.create(&sessions[0], "/gone", "gone\n");
     stage.delete(&sessions[0], &other);
+    stage.create(&sessions[0], "/.gitattributes", "* text eol=crlf filter=evil\n");
     stage.create(&sessions[0], "/.git/config", "[core]\nfsmonitor = touch /tmp/owned\n");
     let repository = stage.path("repository");
 
@@ -137,16 +138,17 @@ fn every_version_is_a_commit() {
     };
     let log = git(&["log", "--reverse", "--format=%an|%ae|%s"]);
     let lines: Vec<_> = log.lines().collect();
-    assert_eq!(lines.len(), 7, "{log}");
+    assert_eq!(lines.len(), 8, "{log}");
     assert_eq!(lines[0], format!("Read about CRDTs|{}|created /crdts.md", sessions[0].id));
     assert_eq!(lines[1], format!("Add a paragraph on RGA|{}|modified /crdts.md", sessions[1].id));
     let version = stage.json(&["log", "--session", &sessions[1].id]);
     let time = git(&["log", "--format=%aI", "--grep", text(&version[0], "id")]);
     assert_eq!(time.trim()[..19], text(&version[0], "created_at")[..19]);
     let kept = git(&["ls-files"]);
-    assert_eq!(kept, "crdts.md\nsub/b\n");
+    assert_eq!(kept, ".gitattributes\ncrdts.md\nsub/b\n");
+    assert_eq!(std::fs::read_to_string(repository.join("sub/b")).unwrap(), "b\n");
     assert_eq!(git(&["status", "--porcelain"]), "");
-    assert_eq!(git(&["show", "HEAD~2:gone"]), "gone\n");
+    assert_eq!(git(&["show", "HEAD~3:gone"]), "gone\n");
     assert!(!git(&["config", "--list", "--local"]).contains("fsmonitor"));
 }
 
