@@ -6,13 +6,12 @@
 
 mod access;
 mod api;
+mod battery;
 mod cli;
 mod contract;
 mod copy;
-mod durability;
 mod fuse;
 mod inspect;
-mod model;
 mod network;
 mod postgres;
 mod schema;

@@ -29,7 +29,7 @@ pub fn is_postgres() -> bool {
     clippy::disallowed_methods,
     reason = "what a run is about is said to the tests themselves"
 )]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -5,9 +5,11 @@ pub mod database;
 pub mod openapi;
 pub mod program;
 pub mod server;
+pub mod soak;
 pub mod stage;
 
 pub use database::{Database, Direct};
 pub use program::Program;
 pub use server::{Answer, Server};
+pub use soak::{Soak, numbers};
 pub use stage::Stage;

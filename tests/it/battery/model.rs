@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
+use proptest::test_runner::TestRng;
 use serde_json::{Value, json};
 
 use crate::support::server::text;
-use crate::support::{Database, Server};
+use crate::support::{Database, Server, Soak, numbers};
 
 const SEQUENCES: u64 = 500;
 const STEPS: usize = 12;
@@ -254,9 +254,7 @@ fn history(version: &Value) -> Value {
 }
 
 async fn run(server: &Server, seed: u64) {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut rng = numbers(seed);
     let mut model = Model::default();
     let mut real = Real { server, store: server.store().await, memories: Vec::new() };
     let mut trace = format!("seed {seed}");
@@ -272,7 +270,8 @@ async fn run(server: &Server, seed: u64) {
 #[tokio::test]
 async fn random_sequences_agree_with_the_model() {
     let server = Server::start().await;
-    for seed in 0..SEQUENCES {
+    let mut soak = Soak::of("model", SEQUENCES);
+    while let Some(seed) = soak.next_seed() {
         run(&server, seed).await;
     }
 }
@@ -280,7 +279,8 @@ async fn random_sequences_agree_with_the_model() {
 #[tokio::test]
 async fn random_sequences_agree_with_the_model_on_a_file() {
     let server = Server::on(&Database::file()).await;
-    for seed in 0..SEQUENCES {
+    let mut soak = Soak::of("model", SEQUENCES);
+    while let Some(seed) = soak.next_seed() {
         run(&server, SEQUENCES + seed).await;
     }
 }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::server::text;
-use crate::support::{Database, Direct, Program, database};
+use crate::support::{Database, Direct, Program, Soak, database};
 
 const KEY: &str = "durable-key";
 const WRITERS: usize = 8;
-const KILLS: usize = 25;
+const KILLS: u64 = 25;
 
 fn serve(folder: &Path) -> Program {
     Program::serve(folder, &["--api-key", KEY, "--log", "error"])
@@ -63,10 +63,14 @@ async fn an_acknowledged_write_survives_kill_9_byte_for_byte() {
     let (_, store) = server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
     let store = format!("/v1/memory_stores/{}", text(&store, "id"));
 
-    for round in 0..KILLS {
+    let mut soak = Soak::of("kill", KILLS);
+    let mut kills = 0;
+    while soak.next_seed().is_some() {
+        let round = kills;
+        kills += 1;
         let count = Arc::new(AtomicUsize::new(0));
         let writers = write_until_killed(&server, &store, round, &acknowledged, &count);
-        while count.load(Ordering::Relaxed) < 20 + 7 * round {
+        while count.load(Ordering::Relaxed) < 20 + 7 * (round % 25) {
             std::thread::yield_now();
         }
         server.signal("-KILL");
@@ -86,7 +90,8 @@ async fn an_acknowledged_write_survives_kill_9_byte_for_byte() {
         assert_eq!(kept["content_sha256"], memory["content_sha256"]);
         assert_eq!(kept["memory_version_id"], memory["memory_version_id"]);
     }
-    assert!(acknowledged.len() >= KILLS * 20);
+    soak.count("acknowledged writes", acknowledged.len());
+    assert!(acknowledged.len() >= kills * 20);
     server.stop();
     check_history(folder.path()).await;
 }
