@@ -5,7 +5,7 @@ use super::ledger::{self, Entering};
 use super::script::Script;
 use super::sql::{Row, Sql};
 use super::transaction::{Failure, Transaction};
-use super::{batch, environments, keys, rows, workspaces};
+use super::{batch, environments, heads, keys, rows, workspaces};
 use crate::domain::id::{ApiKeyId, EnvironmentId, WorkspaceId};
 use crate::domain::journal::{Attribution, Entry, Kind};
 use crate::domain::key::{ApiKey, PrincipalKind};
@@ -112,6 +112,7 @@ impl Change<'_> {
 
     /// In one trip.
     async fn delete_stores(&mut self, stores: &[Row]) -> sqlx::Result<()> {
+        self.connection.change().map(heads::Change::touches_all);
         let mut script = Script::new(self.connection.dialect());
         let mut entries = Vec::with_capacity(stores.len());
         for row in stores {

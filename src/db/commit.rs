@@ -194,6 +194,9 @@ async fn transact(
         committed.pages +=
             writes.versions.iter().map(pages_of).sum::<usize>() + writes.stores.len();
         deleted_stores |= writes.stores.iter().any(|(_, deleted_at)| deleted_at.is_some());
+        if let Some(change) = connection.change() {
+            change.touches(&writes);
+        }
         let mut script = Script::new(connection.dialect());
         batch::store(&mut script, &writes);
         committed.traces.extend(writes.erased);

@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
 use sqlx::{Postgres, Sqlite, SqliteConnection};
 
 use super::dialect::{Dialect, Verdict, postgres, sqlite};
+use super::heads;
 use super::location::Purpose;
 use super::script::Script;
 use super::sql::{Row, Sql};
@@ -22,6 +23,8 @@ pub struct Connection {
     state: State,
     /// How long Postgres may take to answer before it is taken for lost.
     patience: Duration,
+    /// What the transaction does to the memories that are kept; the writer's of a served file only.
+    change: Option<heads::Change>,
 }
 
 enum Native {
@@ -86,7 +89,7 @@ macro_rules! run {
                 query.$method(&mut **connection).await.map(Into::into)
             }
             Native::Postgres(connection) => {
-                let (text, arguments) = $sql.native()?;
+                let (text, arguments) = $sql.numbered().native()?;
                 let query = sqlx::query_with::<Postgres, PgArguments>(text, arguments);
                 let answer = query.$method(&mut **connection);
                 let answer = tokio::time::timeout($self.patience, answer).await;
@@ -105,7 +108,17 @@ macro_rules! run {
 
 impl Connection {
     fn new(native: Native, patience: Duration) -> Self {
-        Self { native, state: State::Idle, patience }
+        Self { native, state: State::Idle, patience, change: None }
+    }
+
+    /// From here on its transactions are told to what is kept.
+    pub fn tell(&mut self, change: heads::Change) {
+        self.change = Some(change);
+    }
+
+    /// What is kept, where this connection's transactions change it.
+    pub fn change(&mut self) -> Option<&mut heads::Change> {
+        self.change.as_mut()
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -149,7 +162,9 @@ impl Connection {
         // The one connection of a database in memory may come from somebody who went away.
         self.roll_back().await;
         self.state = State::Open;
-        self.execute(Sql::new(text)).await.map(drop)
+        self.execute(Sql::new(text)).await?;
+        self.change.as_mut().map(heads::Change::begun);
+        Ok(())
     }
 
     /// Begins a transaction that may write with its first query: in one trip, where the driver
@@ -163,7 +178,9 @@ impl Connection {
             }
             Dialect::Postgres => self.begin().await?,
         }
-        self.fetch_all(sql).await
+        let rows = self.fetch_all(sql).await?;
+        self.change.as_mut().map(heads::Change::begun);
+        Ok(rows)
     }
 
     /// Writes, and goes on in the transaction.
@@ -179,8 +196,9 @@ impl Connection {
         match (self.dialect(), script.finish()) {
             (Dialect::Sqlite, Some(mut sql)) => {
                 sql.push("; commit");
+                self.change.as_mut().map(heads::Change::committing);
                 self.execute(sql).await?;
-                self.state = State::Idle;
+                self.committed();
                 Ok(())
             }
             (_, Some(sql)) => {
@@ -193,14 +211,20 @@ impl Connection {
 
     pub async fn commit(&mut self) -> sqlx::Result<()> {
         self.state = State::Committing;
+        self.change.as_mut().map(heads::Change::committing);
         let done = self.execute(Sql::new("commit")).await;
         match &done {
-            Ok(_) => self.state = State::Idle,
+            Ok(_) => self.committed(),
             Err(error) if verdict::is_rolled_back(error) => self.state = State::Idle,
             Err(_) if self.dialect() == Dialect::Sqlite => self.state = State::Open,
             Err(_) => {}
         }
         done.map(drop)
+    }
+
+    fn committed(&mut self) {
+        self.state = State::Idle;
+        self.change.as_mut().map(heads::Change::committed);
     }
 
     /// Ends a transaction, if one is open, without its changes.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::connection::Connection;
+use super::heads::Look;
 use super::rows::memory_columns;
 use super::sql::Sql;
 use super::{Db, rows, stores, verdict};
@@ -45,6 +46,15 @@ impl Db {
         store: &StoreId,
         id: &MemoryId,
     ) -> Result<Memory> {
+        let place = match self.shared.heads().map(|heads| heads.look(workspace, store, id)) {
+            Some(Look::Found(memory)) => {
+                metrics::counter!("memstored_memories_read_total", "from" => "kept").increment(1);
+                return Ok(memory);
+            }
+            Some(Look::Missed(place)) => place,
+            None => None,
+        };
+        metrics::counter!("memstored_memories_read_total", "from" => "database").increment(1);
         let mut reader = self.read().await?;
         let sql = Sql::new(BY_ID).bind(store.as_str()).bind(workspace.as_str()).bind(id.as_str());
         let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
@@ -52,7 +62,11 @@ impl Db {
         if row.get::<Option<&str>>(0).map_err(verdict::trouble)?.is_none() {
             return Err(Error::not_found(MemoryId::WHAT, id));
         }
-        rows::memory(&row, 0).map_err(verdict::trouble)
+        let memory = rows::memory(&row, 0).map_err(verdict::trouble)?;
+        if let Some(place) = place {
+            place.keep(workspace, &memory);
+        }
+        Ok(memory)
     }
 
     /// Memories in byte order of their paths, from one state of the database. That the store is there

@@ -15,6 +15,7 @@ mod environments;
 mod erasure;
 mod events;
 mod examine;
+mod heads;
 mod journal;
 mod keys;
 mod lanes;
@@ -102,6 +103,7 @@ impl Db {
     ) -> Result<Self> {
         let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits).await?);
         let installation = migrate::run(&mut *shared.opened(location).await?, fresh).await?;
+        shared.keep_heads(location).await?;
         let writes = match location {
             Location::Postgres(server) => {
                 Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared), server.connections))

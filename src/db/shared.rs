@@ -11,12 +11,16 @@ use super::connection::Connection;
 use super::dialect::Verdict;
 use super::dialect::postgres::{self, Servers};
 use super::dialect::sqlite::{self, Readers};
+use super::heads::{Change, Heads};
 use super::location::{Location, Purpose};
 use super::log;
 use super::residue::DatabaseFile;
 use super::verdict;
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
+
+/// Memories that are kept near, with their contents.
+const KEPT_BYTES: u64 = 32 << 20;
 
 pub struct Shared {
     pub backend: Backend,
@@ -44,6 +48,8 @@ pub struct OneFile {
     pub gate: RwLock<()>,
     /// The file, where it may be changed.
     pub file: Option<DatabaseFile>,
+    /// Memories that were read, while the file is served.
+    heads: OnceLock<Arc<Heads>>,
 }
 
 impl OneFile {
@@ -57,6 +63,7 @@ impl OneFile {
         Ok(Self {
             readers: file.map(|_| sqlite::readers(location)).transpose()?,
             writer: Arc::new(Mutex::new(writer.into())),
+            heads: OnceLock::new(),
             gate: RwLock::new(()),
             file: file.map(DatabaseFile::open).transpose()?,
         })
@@ -106,6 +113,25 @@ impl Shared {
                 let reason = format!("can't open {location}: {reason}");
                 Err(Error::Unavailable { reason, retry: false })
             }
+        }
+    }
+
+    /// From here on memories that are read from a file are kept near. Its schema is up to date, so
+    /// its log has an index.
+    pub async fn keep_heads(&self, location: &Location) -> Result<()> {
+        if let (Backend::Sqlite(file), Some(path)) = (&self.backend, location.file()) {
+            let heads = Arc::new(Heads::open(path, KEPT_BYTES)?);
+            file.writer.lock().await.tell(Change::to(Arc::clone(&heads)));
+            let _ = file.heads.set(heads);
+        }
+        Ok(())
+    }
+
+    /// Memories that were read, where it can be known that they are still true.
+    pub fn heads(&self) -> Option<&Heads> {
+        match &self.backend {
+            Backend::Sqlite(file) => file.heads.get().map(|heads| &**heads),
+            Backend::Postgres(_) => None,
         }
     }
 

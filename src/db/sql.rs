@@ -1,7 +1,10 @@
 //! One text for both drivers: a statement with its values, and the rows that come back.
 //!
-//! Parameters are `$1`, `$2`, … on both. The values are owned, so that a statement can be built
-//! before it is known which connection runs it, and run again after a conflict.
+//! Parameters are `$1`, `$2`, … in texts that are written out, and `?` in texts that are put
+//! together: SQLite looks the name of each parameter up in a list of all, which for a batch of
+//! rows costs as much as its rows. Postgres gets its numbers when the text is sent. The values are
+//! owned, so that a statement can be built before it is known which connection runs it, and run
+//! again after a conflict.
 
 use std::borrow::Cow;
 
@@ -47,16 +50,19 @@ arguments! {
 pub struct Sql {
     text: Cow<'static, str>,
     args: Vec<Arg>,
+    /// Whether parameters stand in the text by number.
+    numbered: bool,
 }
 
 impl Sql {
     pub fn new(text: &'static str) -> Self {
-        Self { text: Cow::Borrowed(text), args: Vec::new() }
+        Self { text: Cow::Borrowed(text), ..Self::default() }
     }
 
     /// Gives the next of the parameters that stand in the text.
     pub fn bind(mut self, arg: impl Into<Arg>) -> Self {
         self.args.push(arg.into());
+        self.numbered = true;
         self
     }
 
@@ -68,8 +74,11 @@ impl Sql {
     /// Writes the next parameter, and gives its value.
     pub fn push_bind(&mut self, arg: impl Into<Arg>) -> &mut Self {
         self.args.push(arg.into());
-        let number = self.args.len();
-        self.push(&format!("${number}"))
+        if self.numbered {
+            let number = self.args.len();
+            return self.push(&format!("${number}"));
+        }
+        self.push("?")
     }
 
     /// Writes `values (…), (…)`, a row for each item.
@@ -99,6 +108,22 @@ impl Sql {
     /// Puts something before the text.
     pub fn prefix(&mut self, text: &str) {
         self.text.to_mut().insert_str(0, text);
+    }
+
+    /// The same with all parameters by number, as Postgres takes them.
+    pub(super) fn numbered(mut self) -> Self {
+        if !self.numbered && !self.args.is_empty() {
+            let mut parts = self.text.split('?');
+            let mut text = parts.next().unwrap_or_default().to_owned();
+            for (at, part) in parts.enumerate() {
+                text.push('$');
+                text.push_str(&(at + 1).to_string());
+                text.push_str(part);
+            }
+            self.text = Cow::Owned(text);
+            self.numbered = true;
+        }
+        self
     }
 
     /// The text and the values as a driver takes them.

@@ -2,4 +2,5 @@
 
 mod disk;
 mod erasure;
+mod heads;
 mod schema;
