@@ -28,14 +28,15 @@ pub struct Keys {
 
 struct Configured {
     hash: KeyHash,
+    id: ApiKeyId,
     hint: String,
 }
 
 impl Keys {
     pub fn new(configured: Option<SecretString>, dev: bool) -> Self {
-        let configured = configured.map(|key| Configured {
-            hash: KeyHash::of(key.expose_secret()),
-            hint: secret::hint(&key),
+        let configured = configured.map(|key| {
+            let hash = KeyHash::of(key.expose_secret());
+            Configured { hash, id: hash.key_id(), hint: secret::hint(&key) }
         });
         Self { configured, dev, recent: Recent::default(), tokens: Recent::default() }
     }
@@ -51,7 +52,7 @@ impl Keys {
 
     /// Whether this is the ID of the configured key.
     pub fn is_configured(&self, id: &ApiKeyId) -> bool {
-        self.configured.as_ref().is_some_and(|configured| configured.hash.key_id() == *id)
+        self.configured.as_ref().is_some_and(|configured| configured.id == *id)
     }
 }
 
@@ -62,7 +63,8 @@ impl App {
         if let Some(configured) = &self.keys.configured
             && secret::same_hash(&configured.hash, &hash)
         {
-            return Ok(self.with_all_scopes(hash, self.first_workspace().clone(), None));
+            let home = self.first_workspace().clone();
+            return Ok(self.with_all_scopes(configured.id.clone(), home, None));
         }
         let now = self.clock.now();
         if secret::is_token(secret) {
@@ -152,15 +154,15 @@ impl App {
 
     fn with_all_scopes(
         &self,
-        hash: KeyHash,
+        key: ApiKeyId,
         workspace: WorkspaceId,
         unenrolled: Option<KeyHash>,
     ) -> Caller {
         Caller {
             first_workspace: workspace == *self.first_workspace(),
             workspace,
-            actor: Actor::ApiKey(hash.key_id()),
-            credential: Credential::Key(hash.key_id()),
+            actor: Actor::ApiKey(key.clone()),
+            credential: Credential::Key(key),
             scopes: Scopes::ALL,
             reach: Reach::Workspace,
             unenrolled,
@@ -169,7 +171,7 @@ impl App {
 
     fn unknown(&self, secret: &str, hash: KeyHash) -> Result<Caller> {
         if self.keys.dev {
-            return Ok(self.with_all_scopes(hash, hash.workspace_id(), Some(hash)));
+            return Ok(self.with_all_scopes(hash.key_id(), hash.workspace_id(), Some(hash)));
         }
         Err(unauthenticated(if secret::is_damaged(secret) {
             "invalid API key: its check sum is wrong, so it was cut or mistyped"
@@ -193,7 +195,7 @@ impl App {
 
     /// Keeps the configured key, so that its ID leads to a name.
     pub(super) async fn enroll_configured_key(&self) -> Result<()> {
-        let Some(Configured { hash, hint }) = &self.keys.configured else { return Ok(()) };
+        let Some(Configured { hash, hint, .. }) = &self.keys.configured else { return Ok(()) };
         let at = self.clock.now();
         let home = self.first_workspace().clone();
         if let Some(kept) = self.db.key_by_hash(hash).await? {

@@ -1,11 +1,13 @@
 //! Operations on memories.
 
+use std::sync::Arc;
+
 use super::{App, mismatched};
 use crate::domain::Result;
 use crate::domain::access::{Grant, ToReadStore, ToWriteStore};
 use crate::domain::content::Sha256;
 use crate::domain::id::{MemoryId, StoreId, VersionId};
-use crate::domain::memory::{Listed, Memory, MemoryQuery};
+use crate::domain::memory::{Listed, Memory, MemoryQuery, Retrieved};
 use crate::domain::page::Page;
 use crate::domain::plan::{Change, MemoryPatch, NewMemory, Outcome};
 
@@ -27,7 +29,7 @@ impl App {
         grant: &Grant<ToReadStore>,
         store: &StoreId,
         id: &MemoryId,
-    ) -> Result<Memory> {
+    ) -> Result<Arc<Retrieved>> {
         self.db.memory(grant.store(store)?, store, id).await
     }
 

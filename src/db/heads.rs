@@ -22,7 +22,7 @@ use quick_cache::sync::{Cache, GuardResult, PlaceholderGuard};
 
 use super::dialect::sqlite;
 use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
-use crate::domain::memory::Memory;
+use crate::domain::memory::{Memory, Retrieved};
 use crate::domain::plan::Writes;
 use crate::domain::{Error, Result};
 
@@ -42,7 +42,7 @@ pub struct Heads {
 
 struct Head {
     workspace: WorkspaceId,
-    memory: Memory,
+    memory: Arc<Retrieved>,
 }
 
 #[derive(Clone)]
@@ -50,8 +50,10 @@ struct Bytes;
 
 impl Weighter<MemoryId, Arc<Head>> for Bytes {
     fn weight(&self, _: &MemoryId, head: &Arc<Head>) -> u64 {
-        let content = head.memory.content.as_ref().map_or(0, |content| content.as_str().len());
-        (content + head.memory.path.as_str().len() + OVERHEAD_BYTES) as u64
+        let Memory { content, path, .. } = &head.memory.memory;
+        let content = content.as_ref().map_or(0, |content| content.as_str().len());
+        // The content, and how it is written out.
+        (2 * content + path.as_str().len() + OVERHEAD_BYTES) as u64
     }
 }
 
@@ -78,7 +80,7 @@ impl Index {
 
 /// A look at what is kept.
 pub enum Look<'a> {
-    Found(Memory),
+    Found(Arc<Retrieved>),
     Missed(Option<Place<'a>>),
 }
 
@@ -118,9 +120,9 @@ impl Heads {
         }
         match self.kept.get_value_or_guard(id, Some(Duration::ZERO)) {
             GuardResult::Value(head)
-                if head.workspace == *workspace && head.memory.store == *store =>
+                if head.workspace == *workspace && head.memory.memory.store == *store =>
             {
-                Look::Found(head.memory.clone())
+                Look::Found(Arc::clone(&head.memory))
             }
             GuardResult::Guard(guard) => Look::Missed(Some(Place { heads: self, guard, at })),
             GuardResult::Value(_) | GuardResult::Timeout => Look::Missed(None),
@@ -130,10 +132,10 @@ impl Heads {
 
 impl Place<'_> {
     /// Keeps what was read, unless something has changed since the look.
-    pub fn keep(self, workspace: &WorkspaceId, memory: &Memory) {
+    pub fn keep(self, workspace: &WorkspaceId, memory: &Arc<Retrieved>) {
         let unchanged = self.at == self.heads.at.load(Ordering::SeqCst);
         if unchanged && self.at == self.heads.index.count() {
-            let head = Head { workspace: workspace.clone(), memory: memory.clone() };
+            let head = Head { workspace: workspace.clone(), memory: Arc::clone(memory) };
             // Refused where the writer has taken the place away since.
             let _ = self.guard.insert(Arc::new(head));
         }
@@ -260,7 +262,7 @@ mod tests {
     }
 
     fn keep(place: Place<'_>) {
-        place.keep(&WorkspaceId::stored(ids()[0].clone()), &memory());
+        place.keep(&WorkspaceId::stored(ids()[0].clone()), &Arc::new(memory().into()));
     }
 
     fn memory() -> Memory {

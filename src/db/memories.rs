@@ -1,6 +1,7 @@
 //! Reading memories.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::connection::Connection;
 use super::heads::Look;
@@ -8,7 +9,7 @@ use super::rows::memory_columns;
 use super::sql::Sql;
 use super::{Db, rows, stores, verdict};
 use crate::domain::id::{MemoryId, StoreId, WorkspaceId};
-use crate::domain::memory::{Listed, Memory, MemoryQuery, View};
+use crate::domain::memory::{Listed, Memory, MemoryQuery, Retrieved, View};
 use crate::domain::page::{Cursor, Page};
 use crate::domain::path;
 use crate::domain::{Error, Result};
@@ -45,7 +46,7 @@ impl Db {
         workspace: &WorkspaceId,
         store: &StoreId,
         id: &MemoryId,
-    ) -> Result<Memory> {
+    ) -> Result<Arc<Retrieved>> {
         let place = match self.shared.heads().map(|heads| heads.look(workspace, store, id)) {
             Some(Look::Found(memory)) => {
                 metrics::counter!("memstored_memories_read_total", "from" => "kept").increment(1);
@@ -63,6 +64,7 @@ impl Db {
             return Err(Error::not_found(MemoryId::WHAT, id));
         }
         let memory = rows::memory(&row, 0).map_err(verdict::trouble)?;
+        let memory = Arc::new(Retrieved::from(memory));
         if let Some(place) = place {
             place.keep(workspace, &memory);
         }

@@ -1,5 +1,8 @@
 //! Memories: the present state of a file in a store.
 
+use std::sync::{Arc, OnceLock};
+
+use super::Result;
 use super::content::{Content, Sha256};
 use super::id::{MemoryId, StoreId, VersionId};
 use super::page::Paging;
@@ -20,6 +23,31 @@ pub struct Memory {
     pub updated_at: Timestamp,
     /// Present where it was asked for.
     pub content: Option<Content>,
+}
+
+/// A memory with its content as it was read, which may be kept and answered more than once.
+#[derive(Debug)]
+pub struct Retrieved {
+    pub memory: Memory,
+    /// How it is written out, once somebody has done that.
+    written: OnceLock<Arc<[u8]>>,
+}
+
+impl Retrieved {
+    /// How it is written out; `write` does that the first time.
+    pub fn written(&self, write: impl FnOnce(&Memory) -> Result<Vec<u8>>) -> Result<Arc<[u8]>> {
+        if let Some(written) = self.written.get() {
+            return Ok(Arc::clone(written));
+        }
+        let written = write(&self.memory)?.into();
+        Ok(Arc::clone(self.written.get_or_init(|| written)))
+    }
+}
+
+impl From<Memory> for Retrieved {
+    fn from(memory: Memory) -> Self {
+        Self { memory, written: OnceLock::new() }
+    }
 }
 
 /// An item of a listing: a memory, or at depth 1 a directory that stands for all below it.

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 
 use super::auth::Granted;
 use super::body::Json;
 use super::params::Params;
 use super::path::Ids;
-use super::{Answer, Http, ok};
+use super::{Answer, Http, answer, json, ok};
 use crate::domain::access::{ToReadStore, ToWriteStore};
 use crate::domain::content::Sha256;
-use crate::domain::memory::{MemoryQuery, View};
+use crate::domain::memory::{self, MemoryQuery, View};
 use crate::domain::path::PathPrefix;
 use crate::domain::{Error, Result};
 use crate::wire::Deleted;
@@ -63,8 +64,12 @@ pub async fn retrieve(
     params: Params,
 ) -> Answer {
     let view = params.view(View::Full)?;
-    let memory = http.app.memory(&grant, &ids.store()?, &ids.memory()?).await?;
-    ok(&Item::Memory(Memory::new(memory, view)))
+    let retrieved = http.app.memory(&grant, &ids.store()?, &ids.memory()?).await?;
+    let json = |memory: &memory::Memory| json(&Item::Memory(Memory::new(memory.clone(), view)));
+    Ok(match view {
+        View::Full => answer(Bytes::from_owner(retrieved.written(json)?)),
+        View::Basic => answer(json(&retrieved.memory)?),
+    })
 }
 
 pub async fn update(

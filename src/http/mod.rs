@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -115,6 +116,13 @@ type Answer = Result<Response, ApiError>;
 
 /// 200 and JSON: the contract knows no other success.
 fn ok(body: &impl Serialize) -> Answer {
-    let json = serde_json::to_vec(body).map_err(|error| ApiError(Error::internal(error)))?;
-    Ok(([(axum::http::header::CONTENT_TYPE, "application/json")], json).into_response())
+    Ok(answer(json(body)?))
+}
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(body).map_err(Error::internal)
+}
+
+fn answer(json: impl Into<Body>) -> Response {
+    ([(axum::http::header::CONTENT_TYPE, "application/json")], json.into()).into_response()
 }
