@@ -2,4 +2,5 @@
 //! share in every run of the tests, and for as long as it is told under `scripts/soak`.
 
 mod kill;
+mod linear;
 mod model;
