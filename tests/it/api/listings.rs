@@ -160,41 +160,6 @@ async fn unknown_parameters_are_ignored() {
     assert_eq!(page["data"][0]["path"], "/.hidden");
 }
 
-/// What existed unmoved throughout is neither skipped nor repeated, whatever others do.
-#[tokio::test]
-async fn a_walk_skips_and_repeats_nothing_while_others_write() {
-    let server = Server::start().await;
-    let store = server.store().await;
-    let stays: Vec<_> = (0..20).map(|number| format!("/stay/{number:02}")).collect();
-    for path in &stays {
-        server.memory(&store, path, "x").await;
-    }
-    let (writer, target) = (server.clone(), store.clone());
-    let others = tokio::spawn(async move {
-        for round in 0..60 {
-            let made =
-                writer.memory(&target, &format!("/stay/{:02}.{round}", round % 20), "y").await;
-            let path = format!("{target}/memories/{}", text(&made, "id"));
-            writer
-                .post(&path, json!({"path": format!("/stay/{:02}-{round}", 19 - round % 20)}))
-                .await
-                .ok();
-            if round % 2 == 0 {
-                writer.delete(&path).await.ok();
-            }
-        }
-    });
-
-    while !others.is_finished() {
-        let seen = walk(&server, &format!("{store}/memories?limit=1")).await.concat();
-        let kept: Vec<_> = seen.iter().filter(|path| stays.contains(path)).collect();
-        assert_eq!(kept, stays.iter().collect::<Vec<_>>());
-        let rolled = walk(&server, &format!("{store}/memories?depth=1&limit=1")).await.concat();
-        assert_eq!(rolled, ["/stay/"]);
-    }
-    others.await.unwrap();
-}
-
 /// On the one connection of a database in memory above all.
 #[tokio::test]
 async fn a_listing_that_is_refused_leaves_no_transaction_behind() {

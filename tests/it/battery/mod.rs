@@ -4,3 +4,4 @@
 mod kill;
 mod linear;
 mod model;
+mod walk;
