@@ -20,6 +20,7 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 # rust-toolchain.toml stays outside: the image's own toolchain builds, without the tools of a checkout.
 COPY Cargo.toml Cargo.lock openapi.yaml ./
+COPY .cargo .cargo
 COPY migrations migrations
 COPY benches benches
 COPY src src
