@@ -2,5 +2,6 @@
 
 mod disk;
 mod erasure;
+mod faults;
 mod heads;
 mod schema;

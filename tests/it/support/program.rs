@@ -55,6 +55,11 @@ impl Program {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
+        Self::try_spawn(command).unwrap_or_else(|why| panic!("the server did not start: {why}"))
+    }
+
+    /// A program that may not start; then what it said.
+    pub fn try_spawn(command: &mut Command) -> Result<Self, String> {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut greeting = String::new();
@@ -66,14 +71,15 @@ impl Program {
                 break;
             }
         }
-        let address = greeting.split("http://").nth(1).unwrap_or_else(|| {
+        let mut errors = child.stderr.take();
+        let Some(address) = greeting.split("http://").nth(1) else {
             let mut why = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
-            panic!("the server did not start: {why}")
-        });
+            errors.take().unwrap().read_to_string(&mut why).unwrap();
+            child.wait().unwrap();
+            return Err(why);
+        };
         let address = address.lines().next().unwrap().to_owned();
-        let errors = child.stderr.take();
-        Self { child, errors, greeting, address }
+        Ok(Self { child, errors, greeting, address })
     }
 
     pub fn url(&self) -> String {

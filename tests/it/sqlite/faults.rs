@@ -1,0 +1,172 @@
+//! A system call of the database fails, whichever: nothing is acknowledged that is not there. After
+//! an I/O error nothing is acknowledged at all until a restart; a full disk is refused and forgotten.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use proptest::prelude::Rng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::program::command;
+use crate::support::server::text;
+use crate::support::{Direct, Program, Soak, numbers};
+
+const KEY: &str = "durable-key";
+const FAULTS: u64 = 8;
+/// Changes after which the fault must have shown, or never will.
+const CHANGES: usize = 60;
+const SERVE: [&str; 5] = ["serve", "--api-key", KEY, "--log", "error"];
+
+/// Which call fails, how, and the how manieth.
+struct Fault {
+    call: &'static str,
+    error: &'static str,
+    when: u32,
+}
+
+/// Starts the server under strace, which makes one call fail, and only that: what comes after it
+/// would succeed.
+fn serve_with(folder: &Path, fault: &Fault) -> Result<Program, String> {
+    let Fault { call, error, when } = fault;
+    let plain = command(folder, &[]);
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
+        .args(["-e", &format!("inject={call}:error={error}:when={when}")])
+        .arg(plain.get_program())
+        .args(SERVE)
+        .args(["--listen", "127.0.0.1:0"])
+        .current_dir(folder);
+    Program::try_spawn(&mut strace)
+}
+
+fn serve(folder: &Path) -> Program {
+    Program::serve(folder, &SERVE[1..])
+}
+
+/// What was told of each memory.
+#[derive(Default)]
+struct Told {
+    contents: BTreeMap<String, String>,
+    /// Path and content of the change that met the fault: nobody knows whether it was made.
+    refused: Option<(String, String)>,
+    redacted: Vec<String>,
+    refusals: Vec<Value>,
+}
+
+/// Creates, updates and redacts one after the other.
+fn change(server: &Program, store: &str, told: &mut Told, from: usize) {
+    for number in from..from + CHANGES {
+        let path = format!("/{}", number / 3);
+        let content = format!("<{number}> ").repeat(400);
+        let memories = format!("{store}/memories");
+        let body = json!({"path": path, "content": content});
+        let (status, answer) = match told.contents.keys().find(|id| id.ends_with(&path)) {
+            None => server.call(KEY, "POST", &memories, Some(&body)),
+            Some(known) => {
+                let id = known.split('/').next().unwrap();
+                server.call(KEY, "POST", &format!("{memories}/{id}"), Some(&body))
+            }
+        };
+        if status != 200 {
+            assert_eq!(status, 503, "{answer:#}");
+            told.refused.get_or_insert((path, content));
+            told.refusals.push(answer);
+            continue;
+        }
+        let memory = format!("{}{path}", text(&answer, "id"));
+        let before = told.contents.insert(memory, content);
+        if before.is_some() && number % 3 == 2 {
+            let list = format!("{store}/memory_versions?memory_id={}", text(&answer, "id"));
+            let (_, page) = server.call(KEY, "GET", &list, None);
+            let version = text(page["data"].as_array().unwrap().last().unwrap(), "id").to_owned();
+            let redact = format!("{store}/memory_versions/{version}/redact");
+            match server.call(KEY, "POST", &redact, None) {
+                (200, _) => told.redacted.push(version),
+                (status, answer) => {
+                    assert_eq!(status, 503, "{answer:#}");
+                    told.refusals.push(answer);
+                }
+            }
+        }
+    }
+}
+
+async fn check(folder: &Path, store: &str, told: &Told) {
+    let server = serve(folder);
+    for (memory, content) in &told.contents {
+        let (id, path) = memory.split_once('/').unwrap();
+        let (status, found) = server.call(KEY, "GET", &format!("{store}/memories/{id}"), None);
+        assert_eq!(status, 200, "{memory} was acknowledged and is lost");
+        let found = text(&found, "content");
+        let refused = told
+            .refused
+            .as_ref()
+            .is_some_and(|(of, content)| of.trim_start_matches('/') == path && content == found);
+        assert!(found == content || refused, "{memory} is not what was acknowledged");
+    }
+    for version in &told.redacted {
+        let (_, found) =
+            server.call(KEY, "GET", &format!("{store}/memory_versions/{version}"), None);
+        assert!(found["redacted_at"].is_string(), "{found:#}");
+    }
+    let body = json!({"path": "/after", "content": "x"});
+    assert_eq!(server.call(KEY, "POST", &format!("{store}/memories"), Some(&body)).0, 200);
+    server.stop();
+    Direct::file(&folder.join("memstored.db")).await.check_history().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_fails_costs_nothing_that_was_acknowledged() {
+    let mut soak = Soak::of("faults", FAULTS);
+    while let Some(seed) = soak.next_seed() {
+        let mut rng = numbers(seed);
+        let (call, error) = [
+            ("fsync,fdatasync", "EIO"),
+            ("pwrite64", "EIO"),
+            ("pwrite64", "ENOSPC"),
+            ("ftruncate", "EIO"),
+        ][rng.next_u32() as usize % 4];
+        let most = match call {
+            "pwrite64" => 400,
+            "ftruncate" => 6,
+            _ => 60,
+        };
+        let fault = Fault { call, error, when: 1 + rng.next_u32() % most };
+        let folder = TempDir::new().unwrap();
+        let plain = serve(folder.path());
+        let (_, store) = plain.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
+        let store = format!("/v1/memory_stores/{}", text(&store, "id"));
+        plain.stop();
+
+        let mut told = Told::default();
+        let replay = format!("seed {seed}: call {} of {call} fails with {error}", fault.when);
+        match serve_with(folder.path(), &fault) {
+            Err(why) => {
+                assert!(why.contains("error") || why.contains("can't"), "{replay}: {why}");
+                soak.count("at a start", 1);
+            }
+            Ok(server) => {
+                change(&server, &store, &mut told, 0);
+                let (health, state) = server.call(KEY, "GET", "/health", None);
+                let stopped = health == 503;
+                if error == "ENOSPC" {
+                    assert!(told.refusals.len() <= 2 && !stopped, "{replay}: {:?}", told.refusals);
+                } else if !told.refusals.is_empty() {
+                    let restart =
+                        state["reason"].as_str().is_some_and(|why| why.contains("restart"));
+                    assert!(stopped && restart, "{replay}: {state:#}");
+                    let before = told.contents.clone();
+                    change(&server, &store, &mut told, CHANGES);
+                    assert_eq!(told.contents, before, "{replay}: acknowledged after an I/O error");
+                }
+                soak.count("shown", usize::from(!told.refusals.is_empty()));
+                drop(server);
+            }
+        }
+        soak.count("acknowledged memories", told.contents.len());
+        check(folder.path(), &store, &told).await;
+    }
+}
