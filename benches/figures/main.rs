@@ -8,6 +8,7 @@ mod fill;
 mod floors;
 mod growth;
 mod inspector;
+mod lists;
 mod load;
 mod mount;
 mod postgres;
@@ -59,6 +60,8 @@ enum Part {
     Growth,
     /// Searching and saving through the mount, beside the local disk and the API
     Mount,
+    /// Lists over 32 connections on SQLite, and reads and creates beside them
+    Lists,
     /// Calls and time of the inspector, beside a walk over the same lists
     Inspector,
     /// Start, memory, size
@@ -122,6 +125,7 @@ impl Bench<'_> {
                 Part::Growth => growth::measure(&bench).await?,
                 Part::Mount => mount::measure(&bench).await?,
                 Part::Inspector => inspector::measure(&bench).await?,
+                Part::Lists => lists::measure(&bench).await?,
                 Part::Rest => rest::measure(&bench).await?,
             }
         }

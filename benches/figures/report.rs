@@ -86,6 +86,32 @@ pub const SINGLE_HEAD: &str = "\
 | | figure (min–max) | aim | |
 |---|---|---|---|";
 
+/// Rounds of one kind of request, beside nothing.
+pub struct Rate {
+    pub what: &'static str,
+    /// What each gave, and what one answer cost in processor time.
+    pub rounds: Vec<(Sample, Duration)>,
+}
+
+impl Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |value: fn(&(Sample, Duration)) -> f64| spread(self.rounds.iter().map(value));
+        let (least, rate, most) = of(|(sample, _)| sample.rate);
+        write!(
+            f,
+            "| {} | **{rate:.0}** ({least:.0}–{most:.0}) | {} / {} | {} |",
+            self.what,
+            milliseconds(of(|(sample, _)| sample.p50.as_secs_f64()).1),
+            milliseconds(of(|(sample, _)| sample.p99.as_secs_f64()).1),
+            microseconds(of(|(_, cost)| cost.as_secs_f64()).1),
+        )
+    }
+}
+
+pub const RATE_HEAD: &str = "\
+| | requests/s (min–max) | p50 / p99 ms | CPU µs each |
+|---|---|---|---|";
+
 /// One thing under two conditions, in turn.
 pub struct Paired {
     pub what: String,

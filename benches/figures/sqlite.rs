@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::load::{Client, Target};
-use crate::report::{self, Compared, Pair};
+use crate::load::{self, Client, Load, Target};
+use crate::report::{self, Compared, Pair, Paired};
 use crate::server::{self, Filled, Running};
 use crate::{Bench, MEMORIES, floors, say};
 
@@ -19,7 +19,28 @@ pub async fn measure(bench: &Bench<'_>) -> Result<()> {
     for connections in CONNECTIONS {
         say(&creates(bench, connections).await?)?;
     }
-    Ok(())
+    say(&format!("\n{}", report::paired_head("alone", "beside 32 writers")))?;
+    say(&beside(bench, &filled).await?)
+}
+
+/// The slowest reads, alone and while others write.
+async fn beside(bench: &Bench<'_>, filled: &Filled) -> Result<Paired> {
+    const WRITERS: usize = 32;
+    let server = Running::start(server::memstored(bench.program, &filled.url, "full")).await?;
+    let store = server::store(&mut Client::connect(server.address).await?).await?;
+    let at = |request| [Target { address: server.address, request }];
+    let (reads, creates) =
+        (at(server::reads(&filled.store, &filled.memories)?), at(server::creates(&store)?));
+    let load = |connections| Load { connections, warm_up: bench.warm_up, time: bench.time };
+    let mut pairs = Vec::new();
+    for _ in 0..bench.rounds {
+        let alone = load::run(load(1), &reads).await?;
+        let (beside, _) =
+            tokio::try_join!(load::run(load(1), &reads), load::run(load(WRITERS), &creates))?;
+        pairs.push([alone.p99, beside.p99]);
+    }
+    server.stop().await?;
+    Ok(Paired { what: "p99 of a read over 1 connection".into(), pairs, aim: 3.0 })
 }
 
 async fn reads(bench: &Bench<'_>, filled: &Filled, connections: usize) -> Result<Compared> {
@@ -38,7 +59,7 @@ async fn reads(bench: &Bench<'_>, filled: &Filled, connections: usize) -> Result
         pairs.push(Pair { server: sample, floor, cost, floor_cost: Some(floor_cost) });
     }
     server.stop().await?;
-    Ok(Compared { what: "read 4 KiB", connections, pairs, aim: Some(0.2) })
+    Ok(Compared { what: "read 4 KiB", connections, pairs, aim: (connections > 1).then_some(0.5) })
 }
 
 async fn creates(bench: &Bench<'_>, connections: usize) -> Result<Compared> {
@@ -54,6 +75,6 @@ async fn creates(bench: &Bench<'_>, connections: usize) -> Result<Compared> {
         pairs.push(Pair { server: sample, floor, cost, floor_cost: None });
     }
     server.stop().await?;
-    let aim = (connections > 1).then_some(2.5);
+    let aim = Some(if connections > 1 { 3.0 } else { 0.6 });
     Ok(Compared { what: "create 4 KiB", connections, pairs, aim })
 }
