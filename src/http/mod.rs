@@ -20,6 +20,7 @@ mod path;
 mod rate;
 pub mod routes;
 mod sessions;
+mod socket;
 mod stores;
 mod stream;
 mod system;
@@ -69,6 +70,13 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For how long a stream of events is silent at most.
     pub ping: Duration,
+}
+
+impl Timeouts {
+    /// After how much idling a connection is kept without its buffers.
+    fn set_aside(&self) -> Duration {
+        self.idle.min(Duration::from_secs(1))
+    }
 }
 
 impl Default for Timeouts {

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::auth::{self, Granted};
-use super::listen::Streaming;
 use super::path::Ids;
+use super::socket::Streaming;
 use super::{Answer, Http};
 use crate::app::Follower;
 use crate::domain::access::ToReadSession;

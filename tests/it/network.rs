@@ -21,7 +21,10 @@ struct Socket {
 }
 
 async fn listen(timeouts: Timeouts) -> Socket {
-    let server = Server::with(Setup { timeouts, ..Setup::default() }).await;
+    serve(Server::with(Setup { timeouts, ..Setup::default() }).await).await
+}
+
+async fn serve(server: Server) -> Socket {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 100).await.unwrap();
     let address = listener.address().unwrap().to_string();
     let stop = CancellationToken::new();
@@ -88,6 +91,57 @@ async fn a_connection_that_waits_for_its_next_request_is_kept() {
     });
 
     assert_eq!(statuses.await.unwrap(), [200, 200]);
+}
+
+/// A connection without its buffers, which are given up after a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_set_aside_goes_on() {
+    let socket = listen(Timeouts::default()).await;
+    let address = socket.address.clone();
+
+    let statuses = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let mut statuses = Vec::new();
+        for pause in [0, 1300, 2500] {
+            std::thread::sleep(Duration::from_millis(pause));
+            let bytes = request(&address, KEY, "GET", "/health", None, "keep-alive");
+            stream.write_all(&bytes).unwrap();
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer).unwrap();
+            statuses.push(parse(&String::from_utf8_lossy(&buffer[..length])).unwrap().0);
+        }
+        statuses
+    });
+
+    assert_eq!(statuses.await.unwrap(), [200, 200, 200]);
+}
+
+/// More than the kernel takes at once, to a client that begins to read when others are set aside.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_slow_to_take_its_answer_gets_all_of_it() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    for number in 0..20 {
+        server.memory(&store, &format!("/{number}"), &"x".repeat(100_000)).await;
+    }
+    let socket = serve(server).await;
+    let address = socket.address.clone();
+
+    let answers = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let list = format!("{store}/memories?view=full");
+        for (connection, pause) in [("keep-alive", 2500), ("close", 1300)] {
+            stream.write_all(&request(&address, KEY, "GET", &list, None, connection)).unwrap();
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        answers
+    });
+
+    let answers = answers.await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
+    assert_eq!(answers.matches("\"next_page\":null}").count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
