@@ -1,7 +1,7 @@
 //! Which server a client command speaks to, and as whom.
 
 use clap::Args;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Failure;
 use crate::client::Client;
@@ -29,7 +29,9 @@ pub struct ServerFlags {
 
 impl ServerFlags {
     pub fn key(&self) -> Result<SecretString, Failure> {
-        self.api_key.clone().or_else(|| self.anthropic_api_key.clone()).ok_or_else(|| {
+        let given = [&self.api_key, &self.anthropic_api_key].into_iter().flatten();
+        // A variable that is set to nothing is not set.
+        given.into_iter().find(|key| !key.expose_secret().is_empty()).cloned().ok_or_else(|| {
             Failure::Usage(
                 "a server needs a credential: give --api-key, or set MEMSTORED_API_KEY or \
                  ANTHROPIC_API_KEY"
@@ -39,7 +41,8 @@ impl ServerFlags {
     }
 
     pub fn client(&self, credential: SecretString) -> Result<Client, Failure> {
-        let url = self.url.as_deref().or(self.anthropic_base_url.as_deref()).unwrap_or(URL);
+        let given = [&self.url, &self.anthropic_base_url].into_iter().flatten();
+        let url = given.into_iter().find(|url| !url.is_empty()).map_or(URL, |url| url);
         Ok(Client::new(url, credential)?)
     }
 }

@@ -8,7 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::moment::is_within;
-use super::{CREATED, author};
+use super::{CREATED, DELETED, author};
+use crate::domain::time::Timestamp;
 use crate::wire::memory::Memory;
 use crate::wire::version::Version;
 
@@ -155,7 +156,7 @@ pub fn to_moment(then: &[Version], now: &[Head], wanted: &[String], delete: bool
     for head in newer.filter(|head| delete && !taken_over.contains(&*head.memory)) {
         plan.steps.push(Step::Delete { head: head.clone() });
     }
-    plan.sorted()
+    settle(plan, now).sorted()
 }
 
 /// Back to before a session. A history has the versions of one memory that the session changed,
@@ -180,7 +181,9 @@ pub fn before_session(session: &str, histories: &[Vec<Version>], now: &[Head]) -
         match (before, head) {
             (None, None) => {}
             (Some(before), Some(head)) if head.is(before) => {}
-            (before, head) if other.is_some() => unclear.push((before, head, history, other)),
+            (before, head) if other.is_some() && !is_left_by(session, history, head.as_ref()) => {
+                unclear.push((before, head, history, other));
+            }
             (None, Some(head)) => plan.steps.push(Step::Delete { head }),
             (Some(before), Some(head)) => {
                 plan.steps.push(Step::Change { head, to: before.clone() });
@@ -203,6 +206,38 @@ pub fn before_session(session: &str, histories: &[Vec<Version>], now: &[Head]) -
         plan.conflict(shown(history), format!("changed by {by}, too"));
     }
     settle(plan, now).sorted()
+}
+
+/// Whether what is there now is what the session left at some time, whoever has put it back.
+fn is_left_by(session: &str, history: &[Version], head: Option<&Head>) -> bool {
+    let mut left = history.iter().filter(|version| author(version) == Some(session));
+    left.any(|version| match head {
+        Some(head) => head.is(version),
+        None => version.operation == DELETED,
+    })
+}
+
+impl Plan {
+    /// Leaves alone what has come back already and was deleted again. `deletions` are those of the
+    /// store since the session's first change.
+    #[must_use]
+    pub fn without_deleted_again(mut self, deletions: &[Version]) -> Self {
+        let is_again = |path: &str, to: &Version| {
+            deletions.iter().any(|deletion| {
+                deletion.path.as_deref() == Some(path)
+                    && deletion.memory_id != to.memory_id
+                    && Timestamp::parse(&deletion.created_at) > Timestamp::parse(&to.created_at)
+            })
+        };
+        let again: Vec<_> = self
+            .steps
+            .extract_if(.., |step| matches!(step, Step::Create { path, to } if is_again(path, to)))
+            .collect();
+        for step in again {
+            self.conflict(step.path(), "it had come back, and was deleted again");
+        }
+        self
+    }
 }
 
 /// The newest version, and where the oldest of the session stands.

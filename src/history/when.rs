@@ -22,7 +22,8 @@ fn age(text: &str, now: Timestamp) -> Option<Timestamp> {
     };
     let number: u32 = number.parse().ok()?;
     let micros = i64::from(number).checked_mul(seconds)?.checked_mul(1_000_000)?;
-    Some(Timestamp::from_micros(now.micros().checked_sub(micros)?))
+    // Nothing is older than the epoch, and years before the first can't be written.
+    Some(Timestamp::from_micros(now.micros().checked_sub(micros)?.max(0)))
 }
 
 fn utc(text: &str) -> Option<Timestamp> {
@@ -49,6 +50,7 @@ mod tests {
             ("90s", "2026-11-26T11:58:30Z"),
             ("2h", "2026-11-26T10:00:00Z"),
             ("3d", "2026-11-23T12:00:00Z"),
+            ("10000000d", "1970-01-01T00:00:00Z"),
         ] {
             assert_eq!(parse(text, now), Timestamp::parse(same), "{text}");
         }

@@ -1,5 +1,7 @@
 //! `memstored restore` and `memstored undo`
 
+use std::collections::HashSet;
+
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -9,8 +11,8 @@ use super::{Done, Failure, InStore, find, output, read, time};
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View, is_id};
 use crate::domain::time::Timestamp;
-use crate::history::plan::{self, Head, Plan};
-use crate::history::{author, text};
+use crate::history::plan::{self, Head, Plan, Step};
+use crate::history::{DELETED, author, text};
 use crate::wire::version::Version;
 
 #[derive(Args, Debug)]
@@ -125,8 +127,13 @@ impl Restore {
 
     async fn to_versions(&self, store: &StoreApi) -> Result<Plan, Failure> {
         let mut steps = Vec::new();
+        let mut memories = HashSet::new();
         for what in &self.what {
             let version = find::version(store, what).await?;
+            if !memories.insert(version.memory_id.clone()) {
+                let memory = &version.memory_id;
+                return Err(Failure::Usage(format!("two of these are versions of {memory}")));
+            }
             if version.content.is_none() {
                 return Err(contentless(store, &version).await?);
             }
@@ -183,10 +190,27 @@ impl Undo {
         if plan::needs_room(&plan) {
             plan = plan::before_session(session, &histories, &heads(&store).await?);
         }
+        if plan.steps.iter().any(|step| matches!(step, Step::Create { .. })) {
+            plan = plan.without_deleted_again(&deletions(&store, &histories).await?);
+        }
         let nothing = "nothing to do: nothing of what the session changed is left";
         let way = Way { dry_run: self.how.dry_run, json: self.place.json(), nothing };
         carry_out(&store, plan, &way).await
     }
+}
+
+/// The deletions since the first change that is to be undone.
+async fn deletions(store: &StoreApi, histories: &[Vec<Version>]) -> Result<Vec<Version>, Failure> {
+    let oldest = histories.iter().filter_map(|history| history.last());
+    let oldest = oldest.min_by_key(|version| Timestamp::parse(&version.created_at));
+    let since = oldest.map_or("1970-01-01T00:00:00Z", |version| &version.created_at);
+    let query = [("operation", DELETED), ("created_at[gte]", since)];
+    let mut versions = Items::from(store.versions(&query, View::Basic).ahead());
+    let mut deletions = Vec::new();
+    while let Some(version) = versions.next().await? {
+        deletions.push(version);
+    }
+    Ok(deletions)
 }
 
 /// The memories that a session has changed, each with the session's first version of it.

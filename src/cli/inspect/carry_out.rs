@@ -36,10 +36,11 @@ pub async fn carry_out(store: &StoreApi, plan: Plan, way: &Way) -> Done {
     let Plan { steps, mut conflicts } = plan;
     let count = steps.len();
     let mut left = Vec::new();
+    let mut ended = None;
     if way.dry_run {
         for step in steps {
             say(way, &format!("would {}", told(&step, "delete", "write", "create")))?;
-            left.extend(target(step).map(Left::Version));
+            left.push(target(step));
         }
     } else {
         let bar = output::bar(count, "restoring");
@@ -55,7 +56,13 @@ pub async fn carry_out(store: &StoreApi, plan: Plan, way: &Way) -> Done {
                     left.push(object);
                     waiting.extend(refused.drain(..).map(|(step, _)| step));
                 }
-                Err(error) => refused.push((step, as_conflict(error)?)),
+                Err(error) => match as_conflict(error) {
+                    Ok(why) => refused.push((step, why)),
+                    Err(error) => {
+                        ended = Some(error);
+                        break;
+                    }
+                },
             }
         }
         bar.finish_and_clear();
@@ -64,11 +71,13 @@ pub async fn carry_out(store: &StoreApi, plan: Plan, way: &Way) -> Done {
         );
     }
     if way.json {
+        // Also where it ends early: what was done is done.
         array(left)?;
     } else if count == 0 && conflicts.is_empty() {
         output::print(way.nothing)?;
     }
-    finish(&conflicts)
+    let finished = finish(&conflicts);
+    ended.map_or(finished, Err)
 }
 
 fn finish(conflicts: &[Conflict]) -> Done {
@@ -92,10 +101,11 @@ fn say(way: &Way, text: &str) -> Done {
     if way.json { Ok(()) } else { output::print(text) }
 }
 
-fn target(step: Step) -> Option<Version> {
+/// What a step would leave, or go back to.
+fn target(step: Step) -> Left {
     match step {
-        Step::Delete { .. } => None,
-        Step::Change { to, .. } | Step::Create { to, .. } => Some(to),
+        Step::Delete { head } => Left::Deleted(Deleted::new(&head.memory, "memory")),
+        Step::Change { to, .. } | Step::Create { to, .. } => Left::Version(to),
     }
 }
 

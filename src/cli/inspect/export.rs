@@ -11,7 +11,7 @@ use super::{Done, Failure, InStore, array, find, output, repository};
 use crate::client::store::{StoreApi, View};
 use crate::domain::time::Timestamp;
 use crate::history::moment::is_within;
-use crate::history::text::counted;
+use crate::history::text::{counted, one_line};
 use crate::wire::memory::{Item, Memory};
 use crate::wire::version::Version;
 
@@ -25,6 +25,9 @@ Plain files: each memory at its path below DIR, or in an archive. With --history
 memories/, and versions.jsonl has every version with its content, one a line, oldest first, as the
 API gives them. With --git DIR becomes a repository with one commit a version, whose author is the
 actor and whose date is the version's time; a redacted version is a commit that changes nothing.
+
+What could not lie there is left out, and named: what would make the folder a git repository with
+programs of its own, and in a folder or repository a name of more than 255 bytes.
 
 DIR must be empty or not be there yet, FILE.tar must not be there; nothing is ever overwritten.
 
@@ -66,6 +69,13 @@ impl Export {
         let mut target = Target::new(&self.to)?;
         let bar = output::bar(memories.len(), "exporting");
         let root = if self.history { MEMORIES } else { "" };
+        memories.retain(|memory| match target.refuses(&memory.path) {
+            Some(why) => {
+                output::say(&format!("left out {}: {why}", one_line(&memory.path)));
+                false
+            }
+            None => true,
+        });
         for memory in &memories {
             let content = memory.content.as_deref().unwrap_or_default();
             target.file(&place(root, &memory.path)?, content.as_bytes(), time_of(memory))?;
@@ -105,7 +115,7 @@ impl Export {
         empty_folder(&self.to)?;
         let left_out = repository::write(&self.to, &versions, &authors)?;
         for path in &left_out {
-            output::say(&format!("left out {path}: git keeps no such path"));
+            output::say(&format!("left out {}: git keeps no such path", one_line(path)));
         }
         if self.place.json() {
             let basic = |version| Version { content: None, ..version };
@@ -177,6 +187,15 @@ impl Target {
         }
         empty_folder(to)?;
         Ok(Self::Folder(to.to_owned()))
+    }
+
+    /// Why a memory can't lie there as a file.
+    fn refuses(&self, path: &str) -> Option<&'static str> {
+        if repository::is_repository(path) {
+            return Some("git would run what a memory there says");
+        }
+        let is_folder = matches!(self, Self::Folder(_));
+        (is_folder && repository::is_long(path)).then_some("a file's name has at most 255 bytes")
     }
 
     /// A file with its time in seconds since 1970.

@@ -34,7 +34,7 @@ pub fn write(
     let mut import = git(folder);
     let import = import.args(["fast-import", "--quiet", "--date-format=raw"]);
     let mut child = import.stdin(Stdio::piped()).spawn().map_err(|error| absent(&error))?;
-    let mut stream = Stream { paths: HashMap::new(), left_out: Vec::new() };
+    let mut stream = Stream::default();
     let written = child.stdin.take().map_or(Ok(()), |pipe| {
         let mut pipe = std::io::BufWriter::new(pipe);
         versions.iter().try_for_each(|version| pipe.write_all(&stream.commit(version, authors)))?;
@@ -72,9 +72,12 @@ fn absent(error: &std::io::Error) -> Failure {
     Failure::Failed(format!("--git needs the program git: {error}"))
 }
 
+#[derive(Default)]
 struct Stream {
     /// Where each memory lies.
     paths: HashMap<String, String>,
+    /// Whose each path is: where a rename was redacted, a memory may lie where another was.
+    holders: HashMap<String, String>,
     left_out: Vec<String>,
 }
 
@@ -85,6 +88,7 @@ impl Stream {
         let name = authors.get(id).map_or(id, |name| name);
         let who = format!("{} <{}>", plain(name), plain(id));
         let seconds = Timestamp::parse(&version.created_at).map_or(0, |at| at.millis() / 1000);
+        let is_known = version.path.is_some();
         let path = version.path.as_deref().filter(|path| self.is_kept(path));
         let shown = version.path.as_deref().unwrap_or("(redacted)");
         let message = format!(
@@ -95,38 +99,58 @@ impl Stream {
         let head = format!("commit refs/heads/main\ncommitter {who} {seconds} +0000\n");
         commit.extend(head.bytes());
         data(&mut commit, message.as_bytes());
-        if version.operation == DELETED || (path.is_some() && version.content.is_some()) {
-            let was = self.paths.remove(&version.memory_id);
-            if let Some(was) =
-                was.filter(|was| Some(&**was) != path || version.operation == DELETED)
-            {
-                commit.extend(format!("D {}\n", quoted(&was)).bytes());
-            }
+        let stays = path.filter(|_| version.operation != DELETED);
+        if (is_known || version.operation == DELETED)
+            && let Some(was) = self.leave(&version.memory_id, stays)
+        {
+            commit.extend(format!("D {}\n", quoted(&was)).bytes());
         }
         if let (Some(path), Some(content)) = (path, &version.content) {
             commit.extend(format!("M 100644 inline {}\n", quoted(path)).bytes());
             data(&mut commit, content.as_bytes());
             self.paths.insert(version.memory_id.clone(), path.to_owned());
+            self.holders.insert(path.to_owned(), version.memory_id.clone());
         }
         commit.push(b'\n');
         commit
     }
 
-    /// git keeps nothing in what could be a repository of its own, on any file system.
+    /// The path that a memory leaves, where it has one, goes to another, and nobody else has come there.
+    fn leave(&mut self, memory: &str, stays: Option<&str>) -> Option<String> {
+        let was = self.paths.remove(memory).filter(|was| Some(&**was) != stays)?;
+        if self.holders.get(&was).is_some_and(|holder| holder == memory) {
+            self.holders.remove(&was);
+            return Some(was);
+        }
+        None
+    }
+
     fn is_kept(&mut self, path: &str) -> bool {
-        let is_git = |part: &str| {
-            let part: String = part.chars().filter(|char| !is_ignorable(*char)).collect();
-            let part = part.trim_end_matches([' ', '.']).to_lowercase();
-            let part = part.split(':').next().unwrap_or_default();
-            part == ".git" || part.starts_with("git~")
-        };
-        let odd =
-            MemoryPath::parse(path).is_err() || path.split('/').any(is_git) || path.contains('\\');
+        let odd = MemoryPath::parse(path).is_err()
+            || is_repository(path)
+            || is_long(path)
+            || path.contains('\\');
         if odd && !self.left_out.iter().any(|left| left == path) {
             self.left_out.push(path.to_owned());
         }
         !odd
     }
+}
+
+/// Whether the path leads into what git takes for a repository, on any file system: what is in it runs
+/// programs of its own choice.
+pub fn is_repository(path: &str) -> bool {
+    path.split('/').any(|part| {
+        let part: String = part.chars().filter(|char| !is_ignorable(*char)).collect();
+        let part = part.trim_end_matches([' ', '.']).to_lowercase();
+        let part = part.split(':').next().unwrap_or_default();
+        part == ".git" || part.starts_with("git~")
+    })
+}
+
+/// Whether a name is longer than file systems take.
+pub fn is_long(path: &str) -> bool {
+    path.split('/').any(|part| part.len() > 255)
 }
 
 /// What HFS+ takes for nothing in a name.
@@ -169,8 +193,10 @@ mod tests {
 
     #[test]
     fn what_could_be_a_repository_is_left_out_and_said_once() {
-        let mut stream = Stream { paths: HashMap::new(), left_out: Vec::new() };
+        let mut stream = Stream::default();
+        let long = format!("/{}", "n".repeat(256));
         for bad in [
+            &*long,
             "/../x",
             "/.git/config",
             "/a/.GIT/x",
@@ -182,7 +208,7 @@ mod tests {
             assert!(!stream.is_kept(bad), "{bad}");
             assert!(!stream.is_kept(bad), "{bad}");
         }
-        assert_eq!(stream.left_out.len(), 7);
+        assert_eq!(stream.left_out.len(), 8);
         for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x"] {
             assert!(stream.is_kept(good), "{good}");
         }
@@ -193,5 +219,36 @@ mod tests {
         assert_eq!(plain("a <b>\ncommitter c"), "a b committer c");
         assert_eq!(plain(" "), "nobody");
         assert_eq!(quoted("/a \"b\""), "\"a \\\"b\\\"\"");
+    }
+
+    fn redacted_rename_and_what_came_after() -> Vec<Version> {
+        use crate::history::examples::{created, redacted, version};
+        vec![
+            created(1, "mem_a", "/x", "sesn_1", "a"),
+            redacted(version(2, "mem_a", "/y", "sesn_1", Some("a"))),
+            created(3, "mem_b", "/x", "sesn_1", "b"),
+            version(4, "mem_a", "/y", "sesn_1", Some("new")),
+        ]
+    }
+
+    #[test]
+    fn a_memory_is_not_deleted_where_another_has_come_to_its_path() {
+        let mut stream = Stream::default();
+        let commits: Vec<_> = redacted_rename_and_what_came_after()
+            .iter()
+            .map(|version| String::from_utf8(stream.commit(version, &HashMap::new())).unwrap())
+            .collect();
+        assert!(commits.iter().all(|commit| !commit.contains("\nD ")), "{commits:#?}");
+    }
+
+    #[test]
+    fn what_moves_to_a_path_that_is_left_out_is_gone_from_its_old_one() {
+        use crate::history::examples::{created, version};
+        let mut stream = Stream::default();
+        stream.commit(&created(1, "mem_a", "/a", "sesn_1", "a"), &HashMap::new());
+        let moved = version(2, "mem_a", "/.git/a", "sesn_1", Some("a"));
+        let commit = String::from_utf8(stream.commit(&moved, &HashMap::new())).unwrap();
+        assert!(commit.contains("\nD \"a\"\n"), "{commit}");
+        assert!(!commit.contains("\nM "), "{commit}");
     }
 }

@@ -63,11 +63,8 @@ struct Share {
 impl Stat {
     pub async fn run(self) -> Done {
         let steps = self.steps().await?;
-        if self.place.json() {
-            return array(steps.iter().map(|step| &*step.version));
-        }
-        let mut names =
-            (!self.ids).then(|| self.place.shared.client().map(Names::new)).transpose()?;
+        let is_named = !self.ids && (self.svg.is_some() || !self.place.json());
+        let mut names = is_named.then(|| self.place.shared.client().map(Names::new)).transpose()?;
         let mut who = Vec::with_capacity(steps.len());
         for step in &steps {
             who.push(super::log::who(names.as_mut(), &step.version).await);
@@ -79,6 +76,9 @@ impl Stat {
             written.map_err(|error| {
                 Failure::Failed(format!("can't write {}: {error}", file.display()))
             })?;
+        }
+        if self.place.json() {
+            return array(steps.iter().map(|step| &*step.version));
         }
         let mut out = self.place.shared.out();
         summary(&mut out, &steps, &who)?;

@@ -143,3 +143,43 @@ fn what_has_no_room_or_no_past_is_left_alone() {
     let plan = before_session(BAD, &[vec![bad]], &[]);
     assert_eq!(words(&plan), ["leave /a: what it was before is no longer kept"]);
 }
+
+#[test]
+fn what_a_session_left_is_undone_whoever_has_put_it_back() {
+    let before = created(1, "mem_a", "/a", "sesn_1", "before");
+    let bad = version(2, "mem_a", "/a", BAD, Some("bad"));
+    let undone = version(3, "mem_a", "/a", "apikey_1", Some("before"));
+    let again = version(4, "mem_a", "/a", BAD, Some("worse"));
+    let back = ["change /a to /a of memver_1"];
+    let histories = [vec![again, undone.clone(), bad.clone(), before.clone()]];
+    assert_eq!(words(&before_session(BAD, &histories, &[])), back, "a second undo");
+
+    let other = version(3, "mem_a", "/a", "sesn_2", Some("other"));
+    let restored = version(4, "mem_a", "/a", "apikey_1", Some("bad"));
+    let histories = [vec![restored, other, bad, before]];
+    assert_eq!(words(&before_session(BAD, &histories, &[])), back, "after another was undone");
+}
+
+#[test]
+fn what_had_come_back_and_was_deleted_again_stays_deleted() {
+    let before = created(1, "mem_a", "/a", "sesn_1", "before");
+    let bad = version(2, "mem_a", "/a", BAD, None);
+    let plan = || before_session(BAD, &[vec![bad.clone(), before.clone()]], &[]);
+
+    let deletions = [version(4, "mem_b", "/a", "apikey_1", None)];
+    let stays = ["leave /a: it had come back, and was deleted again"];
+    assert_eq!(words(&plan().without_deleted_again(&deletions)), stays);
+    for other in [bad.clone(), version(4, "mem_b", "/b", "apikey_1", None)] {
+        let plan = plan().without_deleted_again(&[other]);
+        assert_eq!(words(&plan), ["create /a of memver_1"]);
+    }
+}
+
+#[test]
+fn a_path_of_then_that_is_taken_now_is_said_before_anything_is_done() {
+    let was = created(1, "mem_a", "/a", "sesn_1", "a");
+    let moved = version(2, "mem_a", "/moved", "sesn_1", Some("a"));
+    let taken = created(3, "mem_b", "/a", "sesn_1", "b");
+    let back = to_moment(&[was], &heads(&[&moved, &taken]), &[], false);
+    assert_eq!(words(&back), ["leave /moved: its path /a is taken now"]);
+}

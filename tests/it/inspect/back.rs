@@ -188,3 +188,14 @@ fn a_key_without_the_scope_is_told_so() {
     assert!(why.contains("admin"), "{why}");
     assert_eq!(run(&["whoami"]).0, 0);
 }
+
+#[test]
+fn two_versions_of_one_memory_are_not_restored_at_once() {
+    let (stage, _) = Stage::incident();
+    let [bad, good] = stage.versions().try_into().unwrap();
+
+    let refused = stage.run(&["restore", &good, &bad]);
+
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert_eq!(stage.versions().len(), 2, "nothing was written");
+}

@@ -107,5 +107,11 @@ fn a_server_is_found_by_the_variables_of_the_sdks_too() {
     let nowhere = ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1");
     assert_eq!(run(&[nowhere, ("MEMSTORED_URL", &url), ("MEMSTORED_API_KEY", KEY)]), 0);
     assert_eq!(run(&[("MEMSTORED_URL", &url)]), 2);
-    assert_eq!(run(&[("MEMSTORED_URL", &url), ("MEMSTORED_API_KEY", "")]), 1);
+    // Set to nothing is not set.
+    assert_eq!(run(&[("MEMSTORED_URL", &url), ("MEMSTORED_API_KEY", "")]), 2);
+    let unset = [("MEMSTORED_URL", ""), ("MEMSTORED_API_KEY", "")];
+    assert_eq!(
+        run(&[unset[0], unset[1], ("ANTHROPIC_BASE_URL", &url), ("ANTHROPIC_API_KEY", KEY)]),
+        0
+    );
 }

@@ -237,3 +237,25 @@ fn put(archive: &mut tar::Builder<Vec<u8>>, name: &[u8], content: &[u8], kind: t
     header.set_cksum();
     archive.append(&header, content).unwrap();
 }
+
+/// What git would run is not written, and neither is what no file can be called.
+#[test]
+fn an_export_makes_no_repository_of_anybody_elses() {
+    let stage = Stage::new();
+    let long = format!("/{}", "n".repeat(300));
+    for path in ["/.git/config", "/a/.GIT/hooks/pre-commit", "/kept", &long] {
+        stage.put(path, "x");
+    }
+    let out = stage.path("out");
+
+    let said = stage.run(&["export", out.to_str().unwrap()]);
+
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(files(&out), [("kept".to_owned(), "x".to_owned())]);
+    for path in ["/.git/config", "/a/.GIT/hooks/pre-commit", &long] {
+        assert!(said.err.contains(&format!("left out {path}: ")), "{}", said.err);
+    }
+    let git = stage.path("git");
+    assert_eq!(stage.run(&["export", git.to_str().unwrap(), "--git"]).code, 0);
+    assert!(git.join("kept").exists());
+}

@@ -65,10 +65,12 @@ pub fn named(from: &Path, name: &str) -> Result<Option<String>, Failure> {
             Err(error) => Err(failed(&from.join(name), &error)),
         };
     }
-    let mut archive = tar::Archive::new(File::open(from).map_err(|error| failed(from, &error))?);
+    let mut archive = tar::Archive::new(plain(from).map_err(|error| failed(from, &error))?);
     for entry in archive.entries().map_err(|error| failed(from, &error))? {
         let mut entry = entry.map_err(|error| failed(from, &error))?;
-        if entry.path_bytes().as_ref() == name.as_bytes() {
+        let path = entry.path_bytes();
+        if path.strip_prefix(b"./").unwrap_or(&path) == name.as_bytes() {
+            drop(path);
             return read(&mut entry).map(Some);
         }
     }
