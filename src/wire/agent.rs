@@ -108,8 +108,11 @@ pub struct CreateAgent {
     model: Value,
     description: Option<String>,
     system: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     tools: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     mcp_servers: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     skills: Option<Vec<Value>>,
     multiagent: Option<Value>,
     execution_identity: Option<Value>,

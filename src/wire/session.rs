@@ -174,9 +174,13 @@ pub struct CreateSession {
     title: Option<String>,
     #[serde(default, deserialize_with = "present")]
     metadata: Option<Pairs<String>>,
+    #[serde(default, deserialize_with = "present")]
     resources: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     initial_events: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     budget: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     vault_ids: Option<Vec<String>>,
 }
 
@@ -228,12 +232,17 @@ struct AgentObject {
     #[serde(rename = "type")]
     kind: String,
     id: String,
+    #[serde(default, deserialize_with = "present")]
     version: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
     model: Option<Value>,
     #[serde(default, deserialize_with = "nullable")]
     system: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
     tools: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     mcp_servers: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     skills: Option<Vec<Value>>,
 }
 
@@ -337,6 +346,7 @@ pub struct UpdateSession {
     metadata: Option<Pairs<Option<String>>>,
     #[serde(default, deserialize_with = "nullable")]
     budget: Option<Option<Value>>,
+    #[serde(default, deserialize_with = "present")]
     vault_ids: Option<Value>,
 }
 

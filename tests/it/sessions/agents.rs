@@ -57,6 +57,18 @@ async fn what_is_not_interpreted_is_answered_as_given() {
 }
 
 #[tokio::test]
+async fn null_is_no_list_of_a_new_agent() {
+    let server = Server::start().await;
+    for list in ["tools", "mcp_servers", "skills"] {
+        let message = server.post("/v1/agents", json!({"name": "a", "model": "m", list: null}));
+
+        let message = message.await.message(400);
+
+        assert!(message.starts_with(&format!("{list}: invalid type: null")), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_a_new_version_and_the_old_ones_stay() {
     let server = Server::start().await;
     let (path, first) = made(&server).await;
