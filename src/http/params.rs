@@ -129,13 +129,15 @@ impl Params {
         }
     }
 
-    /// A whole number of at least `least`.
+    /// A whole number of at least `least`, of which `i64::MIN` asks nothing.
     pub fn number(&self, name: &str, least: i64) -> Result<Option<i64>> {
         let read = |text: &str| {
             text.parse().ok().filter(|number| *number >= least).ok_or_else(|| {
-                Error::Invalid(format!(
-                    "{name} must be a whole number of at least {least}; got {text:?}"
-                ))
+                let which = match least {
+                    i64::MIN => "of 64 bits".to_owned(),
+                    least => format!("of at least {least}"),
+                };
+                Error::Invalid(format!("{name} must be a whole number {which}; got {text:?}"))
             })
         };
         self.get(name)?.map(read).transpose()
@@ -189,6 +191,19 @@ mod tests {
         assert_eq!(params.paging().unwrap_err().to_string(), "limit must be given at most once");
         let nul = Params::parse("memory_id=mem_%00");
         assert!(nul.text("memory_id").unwrap_err().to_string().contains("U+0000"));
+    }
+
+    #[test]
+    fn a_whole_number_has_its_least_and_64_bits() {
+        let params = Params::parse("few=0&many=9223372036854775808&least=-9223372036854775808");
+        let message = |name, least| params.number(name, least).unwrap_err().to_string();
+
+        assert_eq!(message("few", 1), "few must be a whole number of at least 1; got \"0\"");
+        assert_eq!(
+            message("many", i64::MIN),
+            "many must be a whole number of 64 bits; got \"9223372036854775808\""
+        );
+        assert_eq!(params.number("least", i64::MIN).unwrap(), Some(i64::MIN));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::schema::{self, Shape, TEXT, nullable as nullable_field, required};
+use super::schema::{self, NAMED, Shape, TEXT, nullable as nullable_field, required};
 use super::shape::{Pairs, nullable, present};
 use crate::domain::agent::{self, AgentPatch, Config, NewAgent, Overrides};
 use crate::domain::id::AgentId;
@@ -26,14 +26,14 @@ const MODEL: Shape = Shape::Object(&[
     nullable_field("speed", Shape::OneOf(&["standard", "fast"])),
 ]);
 const MCP_SERVER: Shape =
-    Shape::Union(&[("url", &[required("name", Shape::Text { max: 255 }), required("url", TEXT)])]);
+    Shape::Union(&[("url", &[required("name", schema::text(1, 255)), required("url", TEXT)])]);
 const SKILL: Shape = Shape::Union(&[
-    ("anthropic", &[required("skill_id", TEXT), nullable_field("version", TEXT)]),
-    ("custom", &[required("skill_id", TEXT), nullable_field("version", TEXT)]),
+    ("anthropic", &[required("skill_id", NAMED), nullable_field("version", TEXT)]),
+    ("custom", &[required("skill_id", NAMED), nullable_field("version", TEXT)]),
 ]);
 const EXECUTION_IDENTITY: Shape = Shape::Union(&[
     ("service_account", &[]),
-    ("aws_role", &[required("role_arn", Shape::Text { max: 2048 })]),
+    ("aws_role", &[required("role_arn", schema::text(0, 2048))]),
 ]);
 
 /// A version of an agent.
@@ -108,8 +108,11 @@ pub struct CreateAgent {
     model: Value,
     description: Option<String>,
     system: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     tools: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     mcp_servers: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     skills: Option<Vec<Value>>,
     multiagent: Option<Value>,
     execution_identity: Option<Value>,

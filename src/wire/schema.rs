@@ -10,18 +10,24 @@ use crate::domain::{Error, Result};
 
 /// The longest value that a refusal repeats, in characters.
 const REPEATED: usize = 64;
+/// The digits of an amount of money at most.
+const AMOUNT_CHARS: usize = 30;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
-    /// `max` is in characters.
+    /// `min` and `max` are in characters.
     Text {
+        min: usize,
         max: usize,
     },
+    /// Money in minor units, as text: `"2500"` is $25.00.
+    Amount,
     Bool,
     Integer {
         min: i64,
         max: i64,
     },
+    /// A number of at least 0.
     Number,
     OneOf(&'static [&'static str]),
     List {
@@ -59,9 +65,15 @@ pub enum Need {
     Nullable,
 }
 
-pub const TEXT: Shape = Shape::Text { max: usize::MAX };
+pub const TEXT: Shape = text(0, usize::MAX);
+/// Text that is not empty.
+pub const NAMED: Shape = text(1, usize::MAX);
 /// How many of something there are, or the place of one.
 pub const COUNT: Shape = Shape::Integer { min: 0, max: i64::MAX };
+
+pub const fn text(min: usize, max: usize) -> Shape {
+    Shape::Text { min, max }
+}
 
 pub const fn list(of: &'static Shape) -> Shape {
     Shape::List { of, max: usize::MAX }
@@ -125,18 +137,18 @@ impl Fault {
 
 fn find(value: &Value, shape: &Shape) -> Result<(), Fault> {
     match shape {
-        Shape::Text { max } => match value.as_str().map(|text| text.chars().count()) {
-            None => Err(wrong(value, "a string")),
-            Some(length) if length > *max => {
-                Err(Fault::new(format!("must be at most {max} characters; this one has {length}")))
-            }
-            Some(_) => Ok(()),
-        },
+        Shape::Text { min, max } => find_in_text(value, *min, *max),
+        Shape::Amount => find_in_amount(value),
         Shape::Bool if value.is_boolean() => Ok(()),
         Shape::Bool => Err(wrong(value, "a boolean")),
         Shape::Integer { min, max } => find_in_integer(value, *min, *max),
-        Shape::Number if value.is_number() => Ok(()),
-        Shape::Number => Err(wrong(value, "a number")),
+        Shape::Number => match value.as_f64() {
+            None => Err(wrong(value, "a number")),
+            Some(number) if number < 0.0 => {
+                Err(Fault::new(format!("must be a number of at least 0; got {value}")))
+            }
+            Some(_) => Ok(()),
+        },
         Shape::OneOf(texts) => match value.as_str() {
             None => Err(wrong(value, "a string")),
             Some(text) if texts.contains(&text) => Ok(()),
@@ -156,6 +168,28 @@ fn find(value: &Value, shape: &Shape) -> Result<(), Fault> {
             }
         }
     }
+}
+
+fn find_in_text(value: &Value, min: usize, max: usize) -> Result<(), Fault> {
+    match value.as_str().map(|text| text.chars().count()) {
+        None => Err(wrong(value, "a string")),
+        Some(length) if length < min => Err(Fault::new(format!("minimum string length is {min}"))),
+        Some(length) if length > max => {
+            Err(Fault::new(format!("must be at most {max} characters; this one has {length}")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn find_in_amount(value: &Value) -> Result<(), Fault> {
+    find_in_text(value, 0, AMOUNT_CHARS)?;
+    let text = value.as_str().unwrap_or_default();
+    let whole =
+        text == "0" || !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.is_empty() || !whole {
+        return Err(Fault::new("must be a whole number of minor units, such as \"2500\""));
+    }
+    Ok(())
 }
 
 fn find_in_integer(value: &Value, min: i64, max: i64) -> Result<(), Fault> {
@@ -262,13 +296,15 @@ mod tests {
 
     use super::*;
 
-    const POINT: &[Field] = &[required("x", COUNT), nullable("label", Shape::Text { max: 3 })];
+    const POINT: &[Field] = &[required("x", COUNT), nullable("label", text(0, 3))];
     const SIZE: &[Field] = &[required("x", COUNT), optional("y", COUNT), optional("z", COUNT)];
     const FORM: Shape = Shape::Union(&[
         ("empty", &[]),
         ("dot", &[required("at", Shape::Object(POINT))]),
         ("path", &[required("points", Shape::List { of: &Shape::Object(POINT), max: 2 })]),
     ]);
+
+    const MINOR: &str = "must be a whole number of minor units, such as \"2500\"";
 
     fn refusal(value: &Value, shape: &Shape) -> String {
         check(value, shape, "at").map_or_else(|error| error.to_string(), |()| "accepted".into())
@@ -277,7 +313,10 @@ mod tests {
     #[rstest]
     #[case(json!(""), TEXT)]
     #[case(json!("\0\u{7f}"), TEXT)]
-    #[case(json!("äöü"), Shape::Text { max: 3 })]
+    #[case(json!("äöü"), text(3, 3))]
+    #[case(json!("0"), Shape::Amount)]
+    #[case(json!("2500"), Shape::Amount)]
+    #[case(json!(0), Shape::Number)]
     #[case(json!(true), Shape::Bool)]
     #[case(json!(0), COUNT)]
     #[case(json!(i64::MAX), COUNT)]
@@ -304,9 +343,21 @@ mod tests {
     #[case(json!(null), TEXT, "invalid type: null, expected a string")]
     #[case(
         json!("äöüß"),
-        Shape::Text { max: 3 },
+        text(0, 3),
         "must be at most 3 characters; this one has 4"
     )]
+    #[case(json!(""), text(1, 3), "minimum string length is 1")]
+    #[case(json!(2500), Shape::Amount, "invalid type: integer `2500`, expected a string")]
+    #[case(
+        json!("9".repeat(31)),
+        Shape::Amount,
+        "must be at most 30 characters; this one has 31"
+    )]
+    #[case(json!(""), Shape::Amount, MINOR)]
+    #[case(json!("025"), Shape::Amount, MINOR)]
+    #[case(json!("2.5"), Shape::Amount, MINOR)]
+    #[case(json!("-1"), Shape::Amount, MINOR)]
+    #[case(json!(-0.5), Shape::Number, "must be a number of at least 0; got -0.5")]
     #[case(json!("secret"), Shape::Bool, "invalid type: string, expected a boolean")]
     #[case(json!(1.5), COUNT, "invalid type: floating point `1.5`, expected a whole number")]
     #[case(json!("1"), COUNT, "invalid type: string, expected a whole number")]

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::agent::{self, AgentConfig, value};
 use super::event;
-use super::schema::{self, Shape, required};
+use super::event_kinds::BUDGET;
+use super::schema;
 use super::shape::{Pairs, nullable, present};
 use crate::domain::agent::Overrides;
 use crate::domain::attachment::{Access, Attachment, Wanted};
@@ -18,11 +19,6 @@ use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result, text};
 
 const TITLE_CHARS: usize = 10_000;
-const AMOUNT: Shape = Shape::Object(&[
-    required("amount", Shape::Text { max: 30 }),
-    required("currency", Shape::OneOf(&["USD"])),
-]);
-const BUDGET: Shape = Shape::Union(&[("limit", &[required("max_list_cost", AMOUNT)])]);
 /// Keys of what a session has used.
 const USAGE: [&str; 7] = [
     "active_seconds",
@@ -174,9 +170,13 @@ pub struct CreateSession {
     title: Option<String>,
     #[serde(default, deserialize_with = "present")]
     metadata: Option<Pairs<String>>,
+    #[serde(default, deserialize_with = "present")]
     resources: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     initial_events: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     budget: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     vault_ids: Option<Vec<String>>,
 }
 
@@ -228,12 +228,17 @@ struct AgentObject {
     #[serde(rename = "type")]
     kind: String,
     id: String,
+    #[serde(default, deserialize_with = "present")]
     version: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
     model: Option<Value>,
     #[serde(default, deserialize_with = "nullable")]
     system: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
     tools: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     mcp_servers: Option<Vec<Value>>,
+    #[serde(default, deserialize_with = "present")]
     skills: Option<Vec<Value>>,
 }
 
@@ -315,14 +320,6 @@ fn parsed<T: serde::de::DeserializeOwned>(at: &str, given: Value) -> Result<T> {
 
 fn budget(given: &Value) -> Result<Json> {
     schema::check(given, &BUDGET, "budget")?;
-    let amount = given["max_list_cost"]["amount"].as_str().unwrap_or_default();
-    let whole = amount == "0"
-        || amount.bytes().all(|byte| byte.is_ascii_digit()) && !amount.starts_with('0');
-    if amount.is_empty() || !whole {
-        return Err(Error::invalid(
-            "budget.max_list_cost.amount must be a whole number of minor units, such as \"2500\"",
-        ));
-    }
     Ok(Json::parsed(given.to_string()))
 }
 
@@ -337,6 +334,7 @@ pub struct UpdateSession {
     metadata: Option<Pairs<Option<String>>>,
     #[serde(default, deserialize_with = "nullable")]
     budget: Option<Option<Value>>,
+    #[serde(default, deserialize_with = "present")]
     vault_ids: Option<Value>,
 }
 

@@ -70,6 +70,34 @@ fn every_path_parameter_is_documented() {
 }
 
 #[test]
+fn every_link_leads_to_an_operation_by_parameters_that_it_has() {
+    let mut leading = 0;
+    for (method, path, operation) in operations() {
+        let links = operation["responses"]["200"].get("links").and_then(Value::as_object);
+        for (name, link) in links.into_iter().flatten() {
+            let link = resolve(link);
+            let (_, there, target) = operations()
+                .find(|(_, _, target)| target["operationId"] == link["operationId"])
+                .unwrap_or_else(|| panic!("{method} {path}: {name} leads nowhere"));
+            let shared = &DOCUMENT["paths"][there]["parameters"];
+            let parameters =
+                [shared, &target["parameters"]].into_iter().filter_map(Value::as_array);
+            let known: BTreeSet<_> = parameters
+                .flatten()
+                .map(resolve)
+                .map(|parameter| parameter["name"].as_str().unwrap())
+                .collect();
+            for given in link["parameters"].as_object().into_iter().flatten() {
+                let given = given.0.strip_prefix("query.").unwrap_or(given.0);
+                assert!(known.contains(given), "{method} {path}: {name} gives {given}");
+            }
+            leading += 1;
+        }
+    }
+    assert!(leading > 50, "only {leading} links were checked");
+}
+
+#[test]
 fn every_example_of_a_body_fits_its_schema() {
     let mut checked = 0;
     for (method, path, operation) in operations() {

@@ -5,6 +5,7 @@
 #![allow(clippy::too_many_lines, reason = "snapshots stand in the function")]
 
 mod access;
+mod agreement;
 mod api;
 mod battery;
 mod cli;
@@ -17,6 +18,7 @@ mod postgres;
 mod schema;
 mod sessions;
 mod sqlite;
+mod supply;
 mod support;
 mod tenants;
 mod tidy;

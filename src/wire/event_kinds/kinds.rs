@@ -7,7 +7,7 @@ use super::parts::{
     WORKFLOW_PHASES, WORKFLOW_RESULT,
 };
 use super::{EventKind, Origin};
-use crate::wire::schema::{COUNT, Field, Shape, TEXT, nullable, optional, required};
+use crate::wire::schema::{COUNT, Field, NAMED, Shape, TEXT, nullable, optional, required};
 
 const fn client(name: &'static str, fields: &'static [Field]) -> EventKind {
     EventKind { name, origin: Origin::Client, fields }
@@ -24,7 +24,7 @@ const AGENT_NAME: Field = required("agent_name", TEXT);
 const INPUT: Field = required("input", Shape::AnyObject);
 const IS_ERROR: Field = nullable("is_error", Shape::Bool);
 const ITERATION: Field = required("iteration", COUNT);
-const NAME: Field = required("name", TEXT);
+const NAME: Field = required("name", NAMED);
 /// The thread that an event is about or came from, if not the first.
 const OTHER_THREAD: Field = nullable("session_thread_id", TEXT);
 const OUTCOME: Field = required("outcome_id", TEXT);

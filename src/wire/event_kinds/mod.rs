@@ -12,6 +12,7 @@ mod parts;
 use serde_json::Value;
 
 pub use self::kinds::KINDS;
+pub use self::parts::BUDGET;
 use super::schema::{Field, check_variant, not_one_of, tagged};
 use crate::domain::{Error, Result};
 

@@ -1,6 +1,6 @@
 //! What events are made of: content, permissions, errors, usage, results.
 
-use crate::wire::schema::{COUNT, Field, Shape, TEXT, Variant, list, nullable, required};
+use crate::wire::schema::{COUNT, Field, Shape, TEXT, Variant, list, nullable, required, text};
 
 /// The longest rubric that is given as text, in characters.
 const RUBRIC_CHARS: usize = 262_144;
@@ -39,7 +39,7 @@ pub const AGENT_CONTENT: Shape = list(&Shape::Union(&[WORDS, REDACTED]));
 pub const RESULT_CONTENT: Shape = list(&Shape::Union(&[WORDS, IMAGE, DOCUMENT, SEARCH_RESULT]));
 
 pub const RUBRIC: Shape =
-    Shape::Union(&[FILE, ("text", &[required("content", Shape::Text { max: RUBRIC_CHARS })])]);
+    Shape::Union(&[FILE, ("text", &[required("content", text(0, RUBRIC_CHARS))])]);
 
 pub const PERMISSION: Field =
     nullable("evaluated_permission", Shape::OneOf(&["allow", "ask", "deny"]));
@@ -121,10 +121,12 @@ pub const MODEL_USAGE: Shape = Shape::Object(&[
     nullable("speed", SPEED),
 ]);
 
-/// `amount` is in minor units: `"2500"` is $25.00.
-const MONEY: Shape =
-    Shape::Object(&[required("amount", TEXT), required("currency", Shape::OneOf(&["USD"]))]);
+const MONEY: Shape = Shape::Object(&[
+    required("amount", Shape::Amount),
+    required("currency", Shape::OneOf(&["USD"])),
+]);
 
+/// Of a session; stored, since nothing is spent here.
 pub const BUDGET: Shape = Shape::Union(&[("limit", &[required("max_list_cost", MONEY)])]);
 
 /// The usage of a session so far.

@@ -57,6 +57,39 @@ async fn what_is_not_interpreted_is_answered_as_given() {
 }
 
 #[tokio::test]
+async fn null_is_no_list_of_a_new_agent() {
+    let server = Server::start().await;
+    for list in ["tools", "mcp_servers", "skills"] {
+        let message = server.post("/v1/agents", json!({"name": "a", "model": "m", list: null}));
+
+        let message = message.await.message(400);
+
+        assert!(message.starts_with(&format!("{list}: invalid type: null")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_has_a_name_and_a_skill_an_id() {
+    let server = Server::start().await;
+    for (list, item, message) in [
+        (
+            "mcp_servers",
+            json!({"type": "url", "name": "", "url": "https://example.com"}),
+            "mcp_servers.0.name: minimum string length is 1",
+        ),
+        (
+            "skills",
+            json!({"type": "custom", "skill_id": ""}),
+            "skills.0.skill_id: minimum string length is 1",
+        ),
+    ] {
+        let body = json!({"name": "a", "model": "m", list: [item]});
+
+        assert_eq!(server.post("/v1/agents", body).await.message(400), message);
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_a_new_version_and_the_old_ones_stay() {
     let server = Server::start().await;
     let (path, first) = made(&server).await;

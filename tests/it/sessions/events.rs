@@ -331,3 +331,28 @@ async fn events_are_listed_in_both_orders_by_type_and_time() {
     }
     assert_eq!(walked, ids);
 }
+
+#[tokio::test]
+async fn what_could_not_be_told_of_a_session_is_not_taken_from_a_model() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let path = format!("/x{}/events", stage.path());
+    let cost = json!({"amount": "25.00", "currency": "USD"});
+
+    for (event, message) in [
+        (tool_use(""), "events.0.name: minimum string length is 1"),
+        (
+            json!({"type": "session.usage", "usage": {"list_cost": cost}}),
+            "events.0.usage.list_cost.amount: must be a whole number of minor units, such as \"2500\"",
+        ),
+        (
+            json!({"type": "session.usage", "usage": {"active_seconds": -0.5}}),
+            "events.0.usage.active_seconds: must be a number of at least 0; got -0.5",
+        ),
+    ] {
+        let refused = server.post(&path, json!({"events": [event]})).await.message(400);
+
+        assert_eq!(refused, message);
+    }
+    server.get(&stage.path()).await.ok();
+}

@@ -390,3 +390,25 @@ async fn the_journal_says_who_made_changed_and_ended_a_session() {
     );
     direct.check_history().await;
 }
+
+#[tokio::test]
+async fn null_is_no_list_no_budget_and_no_override() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    for key in ["resources", "initial_events", "budget", "vault_ids"] {
+        let mut wanted = stage.wanted();
+        wanted[key] = Value::Null;
+
+        let message = server.post("/v1/sessions", wanted).await.message(400);
+
+        assert!(message.starts_with(key), "{message}");
+    }
+    for key in ["version", "model", "tools", "mcp_servers", "skills"] {
+        let mut wanted = stage.wanted();
+        wanted["agent"] = json!({"type": "agent_with_overrides", "id": stage.agent, key: null});
+
+        let message = server.post("/v1/sessions", wanted).await.message(400);
+
+        assert!(message.starts_with("agent"), "{message}");
+    }
+}
