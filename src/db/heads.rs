@@ -148,12 +148,14 @@ pub struct Change {
     /// The count when the transaction began; nobody else can change it until the commit.
     before: u64,
     touched: Vec<MemoryId>,
+    /// The count after it, where that is known: another's commit must not be taken for this one.
+    after: Option<u64>,
     all: bool,
 }
 
 impl Change {
     pub fn to(heads: Arc<Heads>) -> Self {
-        Self { heads, before: NONE, touched: Vec::new(), all: false }
+        Self { heads, before: NONE, touched: Vec::new(), after: None, all: false }
     }
 
     /// The transaction holds the file's lock.
@@ -161,10 +163,16 @@ impl Change {
         self.before = self.heads.index.count();
         self.all = self.before != self.heads.at.load(Ordering::SeqCst);
         self.touched.clear();
+        self.after = None;
     }
 
-    /// What a round is about to write. A deleted store takes all with it: that is rare.
+    /// What a round is about to write, of a transaction that writes nothing else. A deleted store takes
+    /// all with it: that is rare.
     pub fn touches(&mut self, writes: &Writes) {
+        if !writes.is_empty() {
+            self.after = Some((self.before + 1) & u64::from(u32::MAX));
+        }
+        self.after = self.after.or(Some(self.before));
         self.all |= writes.stores.iter().any(|(_, deleted_at)| deleted_at.is_some());
         self.touched.extend(writes.removed.iter().cloned());
         self.touched.extend(writes.memories.iter().map(|memory| memory.id.clone()));
@@ -185,9 +193,10 @@ impl Change {
 
     pub fn committed(&mut self) {
         let now = self.heads.index.count();
-        // A transaction that has changed nothing is not counted; another's after ours is.
-        let ours = [self.before, (self.before + 1) & u64::from(u32::MAX)].contains(&now);
-        if self.all || !ours {
+        // One that has changed nothing is not counted. Of what is no batch it is not known whether it
+        // has: then the next count may be another's.
+        let is_ours = now == self.after.unwrap_or(self.before);
+        if self.all || !is_ours {
             self.heads.kept.clear();
         }
         self.heads.at.store(now, Ordering::SeqCst);
@@ -244,8 +253,8 @@ mod tests {
         fn begin(&self) -> Change {
             let mut change = Change::to(Arc::clone(&self.heads));
             change.begun();
-            let memories = vec![memory()];
-            change.touches(&Writes { memories, ..Writes::default() });
+            change.after = Some(6);
+            change.touched = vec![memory().id];
             change
         }
     }
@@ -378,6 +387,39 @@ mod tests {
         assert!(!stage.finds());
         keep(stage.place());
         assert!(stage.finds(), "from here on it keeps again");
+    }
+
+    #[test]
+    fn a_commit_of_another_is_not_taken_for_one_that_changed_nothing() {
+        for batch in [true, false] {
+            let stage = Stage::new();
+            keep(stage.place());
+            let mut change = Change::to(Arc::clone(&stage.heads));
+            change.begun();
+            if batch {
+                change.touches(&Writes::default());
+            }
+
+            change.committing();
+            stage.count(6);
+            change.committed();
+
+            assert!(!stage.finds(), "a batch: {batch}");
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_takes_nothing_out() {
+        let stage = Stage::new();
+        keep(stage.place());
+        let mut change = Change::to(Arc::clone(&stage.heads));
+
+        change.begun();
+        change.touches(&Writes::default());
+        change.committing();
+        change.committed();
+
+        assert!(stage.finds());
     }
 
     #[test]
