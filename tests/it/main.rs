@@ -18,6 +18,7 @@ mod postgres;
 mod schema;
 mod sessions;
 mod sqlite;
+mod supply;
 mod support;
 mod tenants;
 mod tidy;
