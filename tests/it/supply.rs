@@ -37,9 +37,8 @@ fn packages() -> Vec<Value> {
     };
     let rustc = told("rustc", &["-vV"]);
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let arguments = ["metadata", "--locked", "--offline", "--format-version", "1"];
-    let metadata = told(&cargo, &[&arguments[..], &["--filter-platform", host]].concat());
+    let metadata = told(env!("CARGO"), &[&arguments[..], &["--filter-platform", host]].concat());
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let built = &metadata["resolve"]["nodes"];
     let built: Vec<_> = built.as_array().unwrap().iter().map(|node| &node["id"]).collect();
