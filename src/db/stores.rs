@@ -139,7 +139,7 @@ mod tests {
         let order = Order { by: "created_at", newest_first };
         let mut sql = Sql::default();
         in_order(&mut sql, order, List::Versions, &"s", range, &paging).unwrap();
-        let text = format!("{sql:?}");
+        let text = format!("{:?}", sql.numbered());
         text.split(" order by").next().unwrap().split('"').nth(1).unwrap().to_owned()
     }
 
