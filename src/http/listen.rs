@@ -1,6 +1,6 @@
 //! The accept loop. A connection that waits for a request is a socket and a timer: hyper, whose
 //! buffers take most of a connection's memory, gets it when there is something to read, and gives it
-//! back when nothing has come for a second.
+//! back when nothing has come for a tenth of a second.
 
 use std::convert::Infallible;
 use std::future::{self, Future};

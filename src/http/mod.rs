@@ -75,7 +75,7 @@ pub struct Timeouts {
 impl Timeouts {
     /// After how much idling a connection is kept without its buffers.
     fn set_aside(&self) -> Duration {
-        self.idle.min(Duration::from_secs(1))
+        self.idle.min(Duration::from_millis(100))
     }
 }
 

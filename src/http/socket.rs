@@ -220,8 +220,10 @@ impl AsyncWrite for Socket {
     /// hyper asks for this when it has written all that it has.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.flushed = true;
-        if self.timed == TAKING {
-            self.timed = NEVER;
+        if self.phase.get() == IDLE && self.timed != IDLE {
+            // hyper does not ask for more by itself, so the timer makes it ask.
+            self.time(IDLE);
+            let _ = self.poll_timer(cx);
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }

@@ -9,9 +9,9 @@ use memstored::http::{self, Listener, Timeouts};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::Server;
 use crate::support::program::{parse, request};
 use crate::support::server::{KEY, Setup};
+use crate::support::{Program, Server};
 
 /// A server on a socket, with short time-outs.
 struct Socket {
@@ -93,7 +93,7 @@ async fn a_connection_that_waits_for_its_next_request_is_kept() {
     assert_eq!(statuses.await.unwrap(), [200, 200]);
 }
 
-/// A connection without its buffers, which are given up after a second.
+/// A connection without its buffers, which are given up after a tenth of a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_was_set_aside_goes_on() {
     let socket = listen(Timeouts::default()).await;
@@ -114,6 +114,37 @@ async fn a_connection_that_was_set_aside_goes_on() {
     });
 
     assert_eq!(statuses.await.unwrap(), [200, 200, 200]);
+}
+
+/// hyper's buffers alone are 8 KiB each way.
+#[test]
+fn connections_that_wait_take_little_memory() {
+    const CONNECTIONS: usize = 1500;
+    let folder = tempfile::TempDir::new().unwrap();
+    let server = Program::serve(folder.path(), &["--api-key", KEY, "--log", "error"]);
+    let own_kib = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
+    };
+    let bytes = request(&server.address, KEY, "GET", "/health", None, "keep-alive");
+    server.call(KEY, "GET", "/health", None);
+    let before = own_kib();
+
+    let waiting: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(&bytes).unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            // As many as come in a while are served at once.
+            std::thread::sleep(Duration::from_micros(500));
+            stream
+        })
+        .collect();
+
+    let each = own_kib().saturating_sub(before) * 1024 / CONNECTIONS;
+    assert!(each < 4096, "{each} bytes a connection");
+    drop(waiting);
 }
 
 /// More than the kernel takes at once, to a client that begins to read when others are set aside.
