@@ -94,6 +94,10 @@ async fn on_sessions() {
         let reference = json!({"type": "agent_with_overrides", "id": stage.agent});
         json!({"agent": with(&reference, &fields)})
     };
+    let attached = |instructions: String| {
+        let store = json!({"type": "memory_store", "memory_store_id": stage.stores[0]});
+        json!({"resources": [with(&store, &json!({"instructions": instructions}))]})
+    };
     let block = |kind: &str| {
         let source = json!({"type": "text", "data": "", "media_type": "text/plain"});
         let content = json!([{"type": kind, "source": source}]);
@@ -109,6 +113,9 @@ async fn on_sessions() {
         &[
             (true, json!({"title": null})),
             (false, json!({"resources": null})),
+            (true, attached("é".repeat(4096))),
+            (false, attached("é".repeat(4097))),
+            (false, attached("\0".into())),
             (false, json!({"initial_events": null})),
             (false, json!({"budget": null})),
             (false, json!({"vault_ids": null})),
