@@ -7,6 +7,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_appender::non_blocking::NonBlockingBuilder;
 pub use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -14,6 +15,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::domain::{Error, Result};
+
+/// Lines that may wait for a reader of stderr; their places are made at the start, and what
+/// tracing-appender would make, 128,000, are 5 MiB.
+const WAITING_LINES: usize = 4096;
 
 /// Starts the log on stderr: text on a terminal, JSON lines otherwise. A thread of its own writes
 /// it; what is logged last is written when the guard is dropped.
@@ -31,7 +36,8 @@ pub fn start_log_on(
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN));
     let filter = filter.with_target("memstored", level);
     let registry = tracing_subscriber::registry().with(filter);
-    let (log, guard) = tracing_appender::non_blocking(writer);
+    let log = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES);
+    let (log, guard) = log.finish(writer);
     let text = terminal.then(|| fmt::layer().with_writer(log.clone()));
     let json =
         (!terminal).then(|| fmt::layer().json().flatten_event(true).with_writer(log.clone()));

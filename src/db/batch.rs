@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::connection::Connection;
 use super::rows::{self, memory_columns, store_columns, version_columns};
 use super::script::Script;
-use super::sql::{Row, Sql};
+use super::sql::Sql;
 use crate::domain::access::Credential;
 use crate::domain::actor::Actor;
 use crate::domain::id::{MemoryId, StoreId, VersionId, WorkspaceId};
@@ -38,15 +38,14 @@ const WORKSPACES: &str = "select id from workspaces where deleted_at is null and
 const STORES_OF: &str =
     "select count(*) from stores where deleted_at is null and workspace_id = $1";
 
-/// Reads what is needed into a fresh overlay, within the transaction or, at `first`, beginning it.
-/// The rows that others would have to lock too come first.
+/// Reads what is needed into a fresh overlay, within the transaction. The rows that others would
+/// have to lock too come first.
 pub async fn load(
     connection: &mut Connection,
     needs: Needs,
     count_stores: bool,
-    first: bool,
 ) -> sqlx::Result<Overlay> {
-    let mut load = Load { connection, overlay: Overlay::default(), begin: first };
+    let mut load = Load { connection, overlay: Overlay::default() };
     load.stores(&needs).await?;
     load.workspaces(&needs, count_stores).await?;
     let heads = load.versions(&needs).await?;
@@ -58,22 +57,13 @@ pub async fn load(
 struct Load<'a> {
     connection: &'a mut Connection,
     overlay: Overlay,
-    /// Whether the transaction has yet to begin.
-    begin: bool,
 }
 
 impl Load<'_> {
-    async fn rows(&mut self, sql: Sql) -> sqlx::Result<Vec<Row>> {
-        if std::mem::take(&mut self.begin) {
-            return self.connection.begin_with(sql).await;
-        }
-        self.connection.fetch_all(sql).await
-    }
-
     async fn stores(&mut self, needs: &Needs) -> sqlx::Result<()> {
         for mut sql in selects(STORES, needs.stores.iter().map(StoreId::as_str)) {
             sql.push(self.connection.dialect().lock());
-            for row in self.rows(sql).await? {
+            for row in self.connection.fetch_all(sql).await? {
                 self.overlay.know_store(rows::store(&row)?);
             }
         }
@@ -83,7 +73,7 @@ impl Load<'_> {
     async fn workspaces(&mut self, needs: &Needs, counted: bool) -> sqlx::Result<()> {
         for mut sql in selects(WORKSPACES, needs.workspaces.iter().map(WorkspaceId::as_str)) {
             sql.push(self.connection.dialect().lock());
-            for row in self.rows(sql).await? {
+            for row in self.connection.fetch_all(sql).await? {
                 let workspace = WorkspaceId::stored(row.get(0)?);
                 let mut stores = 0_i64;
                 if counted {
@@ -100,7 +90,7 @@ impl Load<'_> {
     async fn versions(&mut self, needs: &Needs) -> sqlx::Result<BTreeSet<MemoryId>> {
         let mut heads = BTreeSet::new();
         for sql in selects(VERSIONS, needs.versions.iter().map(VersionId::as_str)) {
-            for row in self.rows(sql).await? {
+            for row in self.connection.fetch_all(sql).await? {
                 let version = rows::version(&row, 0)?;
                 heads.insert(version.memory.clone());
                 self.overlay.know_version(version);
@@ -115,7 +105,7 @@ impl Load<'_> {
         let full = needs.contents.iter().map(MemoryId::as_str);
         let bare = selects(MEMORIES, bare.map(MemoryId::as_str));
         for sql in bare.into_iter().chain(selects(MEMORIES_WITH_CONTENT, full)) {
-            for row in self.rows(sql).await? {
+            for row in self.connection.fetch_all(sql).await? {
                 self.overlay.know_memory(rows::memory(&row, 0)?);
             }
         }
@@ -125,7 +115,7 @@ impl Load<'_> {
     /// Reads who is at each spot, above it, and first below it.
     async fn spots(&mut self, spots: &[Spot]) -> sqlx::Result<()> {
         for spots in spots.chunks(CHUNK) {
-            for row in self.rows(select_spots(spots)).await? {
+            for row in self.connection.fetch_all(select_spots(spots)).await? {
                 self.overlay.know_occupied(
                     StoreId::stored(row.get(0)?),
                     MemoryPath::stored(row.get(1)?),

@@ -178,13 +178,12 @@ async fn transact(
     let mut answers: Vec<Option<Result<Outcome>>> = commands.iter().map(|_| None).collect();
     let mut committed = Committed { answers: Vec::new(), traces: Vec::new(), pages: 0 };
     let mut deleted_stores = false;
-    let mut first = true;
+    connection.begin().await?;
     loop {
         let open: Vec<_> = (0..commands.len()).filter(|at| answers[*at].is_none()).collect();
         let needs = Needs::of(open.iter().map(|at| &commands[*at]));
         let count_stores = limits.stores_per_workspace.is_some();
-        let mut overlay = batch::load(connection, needs, count_stores, first).await?;
-        first = false;
+        let mut overlay = batch::load(connection, needs, count_stores).await?;
         for at in open {
             if let Step::Done(answer) = plan(&mut overlay, &commands[at], limits) {
                 answers[at] = Some(*answer);

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use deadpool::managed::Object;
-use sqlx::postgres::{PgArguments, PgQueryResult};
-use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
-use sqlx::{Postgres, Sqlite, SqliteConnection};
+use sqlx::Postgres;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgArguments;
 
 use super::dialect::{Dialect, Verdict, postgres, sqlite};
 use super::heads;
@@ -28,7 +28,7 @@ pub struct Connection {
 }
 
 enum Native {
-    Writer(SqliteConnection),
+    Writer(Box<rusqlite::Connection>),
     Reader(Object<sqlite::Readers>),
     Postgres(Object<postgres::Servers>),
     /// Not in its pool any more.
@@ -46,9 +46,9 @@ enum State {
     Lost,
 }
 
-impl From<SqliteConnection> for Connection {
-    fn from(connection: SqliteConnection) -> Self {
-        Self::new(Native::Writer(connection), Duration::MAX)
+impl From<rusqlite::Connection> for Connection {
+    fn from(connection: rusqlite::Connection) -> Self {
+        Self::new(Native::Writer(Box::new(connection)), Duration::MAX)
     }
 }
 
@@ -66,6 +66,11 @@ impl From<Object<postgres::Servers>> for Connection {
 }
 
 impl State {
+    /// Where SQLite's own is.
+    fn of(connection: &rusqlite::Connection) -> Self {
+        if connection.is_autocommit() { Self::Idle } else { Self::Open }
+    }
+
     /// A commit that was sent stays uncertain.
     fn lose(&mut self) {
         if *self != Self::Committing {
@@ -74,36 +79,24 @@ impl State {
     }
 }
 
-/// Runs a statement on whichever driver this is.
-macro_rules! run {
-    ($self:ident, $sql:ident, $method:ident) => {
-        match &mut $self.native {
-            Native::Writer(connection) => {
-                let (text, arguments) = $sql.native()?;
-                let query = sqlx::query_with::<Sqlite, SqliteArguments>(text, arguments);
-                query.$method(connection).await.map(Into::into)
+/// Asks Postgres, for as long as its connection has patience.
+macro_rules! ask {
+    ($self:ident, $sql:ident, $method:ident) => {{
+        let Native::Postgres(connection) = &mut $self.native else {
+            return Err(sqlx::Error::WorkerCrashed);
+        };
+        let (text, arguments) = $sql.for_postgres()?;
+        let query = sqlx::query_with::<Postgres, PgArguments>(text, arguments);
+        let answer = query.$method(&mut **connection);
+        let answer = tokio::time::timeout($self.patience, answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(postgres::silent()));
+        answer.inspect_err(|error| {
+            if verdict::judge(error) == Verdict::Lost {
+                postgres::lost(connection, error);
+                $self.state.lose();
             }
-            Native::Reader(connection) => {
-                let (text, arguments) = $sql.native()?;
-                let query = sqlx::query_with::<Sqlite, SqliteArguments>(text, arguments);
-                query.$method(&mut **connection).await.map(Into::into)
-            }
-            Native::Postgres(connection) => {
-                let (text, arguments) = $sql.numbered().native()?;
-                let query = sqlx::query_with::<Postgres, PgArguments>(text, arguments);
-                let answer = query.$method(&mut **connection);
-                let answer = tokio::time::timeout($self.patience, answer).await;
-                let answer = answer.unwrap_or_else(|_| Err(postgres::silent()));
-                answer.map(Into::into).inspect_err(|error| {
-                    if verdict::judge(error) == Verdict::Lost {
-                        postgres::lost(connection, error);
-                        $self.state.lose();
-                    }
-                })
-            }
-            Native::GivenUp => Err(sqlx::Error::WorkerCrashed),
-        }
-    };
+        })
+    }};
 }
 
 impl Connection {
@@ -128,20 +121,35 @@ impl Connection {
         }
     }
 
+    fn sqlite(&self) -> Option<&rusqlite::Connection> {
+        match &self.native {
+            Native::Writer(connection) => Some(connection),
+            Native::Reader(connection) => Some(connection),
+            Native::Postgres(_) | Native::GivenUp => None,
+        }
+    }
+
     /// Runs a statement; answers how many rows it changed.
     pub async fn execute(&mut self, sql: Sql) -> sqlx::Result<u64> {
-        let Changed(rows) = run!(self, sql, execute)?;
-        Ok(rows)
+        match self.sqlite() {
+            Some(connection) => sqlite::execute(connection, &sql),
+            None => ask!(self, sql, execute).map(|done| done.rows_affected()),
+        }
     }
 
     pub async fn fetch_all(&mut self, sql: Sql) -> sqlx::Result<Vec<Row>> {
-        let Rows(rows) = run!(self, sql, fetch_all)?;
-        Ok(rows)
+        if let Some(connection) = self.sqlite() {
+            return sqlite::fetch(connection, &sql);
+        }
+        let rows = ask!(self, sql, fetch_all)?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
     pub async fn fetch_optional(&mut self, sql: Sql) -> sqlx::Result<Option<Row>> {
-        let Rows(mut rows) = run!(self, sql, fetch_optional)?;
-        Ok(rows.pop())
+        match self.sqlite() {
+            Some(connection) => Ok(sqlite::fetch(connection, &sql)?.into_iter().next()),
+            None => Ok(ask!(self, sql, fetch_optional)?.map(Row::Postgres)),
+        }
     }
 
     pub async fn fetch_one(&mut self, sql: Sql) -> sqlx::Result<Row> {
@@ -167,46 +175,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Begins a transaction that may write with its first query: in one trip, where the driver
-    /// takes both at once.
-    pub async fn begin_with(&mut self, mut sql: Sql) -> sqlx::Result<Vec<Row>> {
-        match self.dialect() {
-            Dialect::Sqlite => {
-                self.roll_back().await;
-                self.state = State::Open;
-                sql.prefix(&format!("{}; ", self.dialect().begin()));
-            }
-            Dialect::Postgres => self.begin().await?,
-        }
-        let rows = self.fetch_all(sql).await?;
-        self.change.as_mut().map(heads::Change::begun);
-        Ok(rows)
-    }
-
     /// Writes, and goes on in the transaction.
     pub async fn write(&mut self, script: Script) -> sqlx::Result<()> {
-        match script.finish() {
-            Some(sql) => self.execute(sql).await.map(drop),
-            None => Ok(()),
+        for sql in script.finish() {
+            self.execute(sql).await?;
         }
+        Ok(())
     }
 
-    /// Writes, and commits: in one trip, where the driver takes both at once.
     pub async fn write_and_commit(&mut self, script: Script) -> sqlx::Result<()> {
-        match (self.dialect(), script.finish()) {
-            (Dialect::Sqlite, Some(mut sql)) => {
-                sql.push("; commit");
-                self.change.as_mut().map(heads::Change::committing);
-                self.execute(sql).await?;
-                self.committed();
-                Ok(())
-            }
-            (_, Some(sql)) => {
-                self.execute(sql).await?;
-                self.commit().await
-            }
-            (_, None) => self.commit().await,
-        }
+        self.write(script).await?;
+        self.commit().await
     }
 
     pub async fn commit(&mut self) -> sqlx::Result<()> {
@@ -215,8 +194,10 @@ impl Connection {
         let done = self.execute(Sql::new("commit")).await;
         match &done {
             Ok(_) => self.committed(),
+            Err(_) if let Some(connection) = self.sqlite() => {
+                self.state = State::of(connection);
+            }
             Err(error) if verdict::is_rolled_back(error) => self.state = State::Idle,
-            Err(_) if self.dialect() == Dialect::Sqlite => self.state = State::Open,
             Err(_) => {}
         }
         done.map(drop)
@@ -232,13 +213,13 @@ impl Connection {
         if self.state != State::Open {
             return;
         }
-        match self.execute(Sql::new("rollback")).await {
-            Ok(_) => self.state = State::Idle,
-            Err(error) if self.dialect() == Dialect::Sqlite => {
-                self.state = State::Idle;
-                tracing::debug!(%error, "SQLite had rolled back already");
+        // SQLite may have rolled back by itself.
+        self.state = self.sqlite().map_or(self.state, State::of);
+        if self.state == State::Open {
+            match self.execute(Sql::new("rollback")).await {
+                Ok(_) => self.state = State::Idle,
+                Err(error) => tracing::debug!(%error, "the connection is given up"),
             }
-            Err(error) => tracing::debug!(%error, "the connection is given up"),
         }
     }
 
@@ -248,23 +229,20 @@ impl Connection {
     }
 
     /// Applies what is missing, however long it takes.
-    pub async fn migrate(
-        &mut self,
-        migrator: &sqlx::migrate::Migrator,
-    ) -> Result<(), sqlx::migrate::MigrateError> {
+    pub async fn migrate(&mut self, migrator: &Migrator) -> Result<(), MigrateError> {
         match &mut self.native {
-            Native::Writer(connection) => migrator.run(connection).await,
-            Native::Reader(connection) => migrator.run(&mut **connection).await,
+            Native::Writer(connection) => sqlite::migrate(connection, migrator)?,
+            Native::Reader(connection) => sqlite::migrate(connection, migrator)?,
             Native::Postgres(connection) => {
                 let unbounded = postgres::times(Purpose::Upkeep);
                 sqlx::raw_sql(unbounded).execute(&mut **connection).await?;
                 migrator.run(&mut **connection).await?;
                 let usual = postgres::times(postgres::purpose(connection));
                 sqlx::raw_sql(usual).execute(&mut **connection).await?;
-                Ok(())
             }
-            Native::GivenUp => Err(sqlx::Error::WorkerCrashed.into()),
+            Native::GivenUp => return Err(sqlx::Error::WorkerCrashed.into()),
         }
+        Ok(())
     }
 }
 
@@ -279,27 +257,5 @@ impl Drop for Connection {
                 Native::Writer(_) | Native::GivenUp => {}
             }
         }
-    }
-}
-
-struct Changed(u64);
-
-impl From<SqliteQueryResult> for Changed {
-    fn from(result: SqliteQueryResult) -> Self {
-        Self(result.rows_affected())
-    }
-}
-
-impl From<PgQueryResult> for Changed {
-    fn from(result: PgQueryResult) -> Self {
-        Self(result.rows_affected())
-    }
-}
-
-struct Rows(Vec<Row>);
-
-impl<R: IntoIterator<Item: Into<Row>>> From<R> for Rows {
-    fn from(rows: R) -> Self {
-        Self(rows.into_iter().map(Into::into).collect())
     }
 }

@@ -60,11 +60,11 @@ pub async fn copy(
             "{from} can't be copied to itself: name another target"
         )));
     }
-    let source = Shared::open(from, Purpose::Read, Limits::default()).await?;
+    let source = Shared::open(from, Purpose::Read, Limits::default())?;
     let copied = async {
         let mut reading = source.opened(from).await?;
         check_source(&mut reading, from).await?;
-        let target = Shared::open(to, Purpose::Upkeep, Limits::default()).await?;
+        let target = Shared::open(to, Purpose::Upkeep, Limits::default())?;
         let copied = write(&mut reading, from, &target, to, report).await;
         target.close().await;
         copied
@@ -126,7 +126,7 @@ fn uncertain(to: &Location) -> Error {
 
 /// Looks at the source anew: whoever reads a file that nobody had open may not see its changes.
 async fn ledgers_now(from: &Location) -> Result<i64> {
-    let source = Shared::open(from, Purpose::Read, Limits::default()).await?;
+    let source = Shared::open(from, Purpose::Read, Limits::default())?;
     let sum = ledger_sum(&mut *source.opened(from).await?).await;
     source.close().await;
     sum

@@ -59,14 +59,14 @@ pub use work::{OnWork, QueueStats, WorkChange};
 use self::location::Purpose;
 use self::shared::{Reader, Shared};
 use self::sql::Sql;
+use crate::domain::Result;
 use crate::domain::limits::Limits;
 use crate::domain::plan::{Command, Outcome};
 use crate::domain::time::Timestamp;
-use crate::domain::{Error, Result};
 
 /// Compares a database's schema with the one that this program knows, without changing it.
 pub async fn schema(location: &Location) -> Result<Schema> {
-    let shared = Shared::open(location, Purpose::Read, Limits::default()).await?;
+    let shared = Shared::open(location, Purpose::Read, Limits::default())?;
     let schema = migrate::schema(&mut *shared.opened(location).await?).await;
     shared.close().await;
     schema
@@ -74,7 +74,7 @@ pub async fn schema(location: &Location) -> Result<Schema> {
 
 /// Brings a database's schema up to date; answers how it stood before.
 pub async fn migrate(location: &Location) -> Result<Schema> {
-    let shared = Shared::open(location, Purpose::Upkeep, Limits::default()).await?;
+    let shared = Shared::open(location, Purpose::Upkeep, Limits::default())?;
     let before = migrate::update(&mut *shared.opened(location).await?).await;
     shared.close().await;
     before
@@ -101,7 +101,7 @@ impl Db {
         limits: Limits,
         fresh: Fresh,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits).await?);
+        let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits)?);
         let installation = migrate::run(&mut *shared.opened(location).await?, fresh).await?;
         shared.keep_heads(location).await?;
         let writes = match location {
@@ -109,7 +109,7 @@ impl Db {
                 Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared), server.connections))
             }
             Location::File(_) | Location::Memory => {
-                Writes::Writer(writer::start(Arc::clone(&shared)))
+                Writes::Writer(writer::start(Arc::clone(&shared))?)
             }
         };
         Ok(Self { shared, writes, installation, durability })
@@ -160,8 +160,7 @@ impl Db {
 
     /// Erases one small batch of a deleted store's rows; says whether there is more.
     pub async fn reap(&self, at: Timestamp) -> Result<bool> {
-        let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { reap::run(&shared, at).await }).await.map_err(Error::internal)?
+        self.shared.apart(|shared| async move { reap::run(&shared, at).await }).await
     }
 
     /// Why nothing is acknowledged any more; `None` while all is well.

@@ -73,7 +73,8 @@ enum Reaped {
 async fn transact(connection: &mut Connection, at: Timestamp) -> sqlx::Result<Reaped> {
     let mut next = Sql::new(NEXT);
     next.push(connection.dialect().lock());
-    let reaped = match connection.begin_with(next).await?.first() {
+    connection.begin().await?;
+    let reaped = match connection.fetch_optional(next).await? {
         Some(store) => erase(connection, store.get(0)?, at).await?,
         None => erase_session(connection).await?,
     };

@@ -1,22 +1,20 @@
-//! Several statements that are sent as one.
+//! Several statements that are written together.
 //!
-//! SQLite takes them one after the other in one text. Postgres takes one statement at a time, so
-//! there they are the parts of a `with`: all see the state before the first, and none may touch a
-//! row that another has touched. What a round writes keeps to that: each row once, in its final
-//! state.
+//! SQLite takes them one after the other, on the spot. Each costs Postgres a trip, so there they are
+//! the parts of one `with`: all see the state before the first, and none may touch a row that another
+//! has touched. What a round writes keeps to that: each row once, in its final state.
 
 use super::dialect::Dialect;
 use super::sql::Sql;
 
 pub struct Script {
     dialect: Dialect,
-    sql: Sql,
-    statements: usize,
+    statements: Vec<Sql>,
 }
 
 impl Script {
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, sql: Sql::default(), statements: 0 }
+        Self { dialect, statements: Vec::new() }
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -25,21 +23,29 @@ impl Script {
 
     /// Begins the next statement.
     pub fn statement(&mut self) -> &mut Sql {
-        let number = self.statements;
-        self.statements += 1;
-        match (self.dialect, number) {
-            (Dialect::Sqlite, 0) => &mut self.sql,
-            (Dialect::Sqlite, _) => self.sql.push("; "),
-            (Dialect::Postgres, 0) => self.sql.push("with s0 as ("),
-            (Dialect::Postgres, _) => self.sql.push(&format!("), s{number} as (")),
-        }
+        let next = self.statements.len();
+        self.statements.push(Sql::default());
+        &mut self.statements[next]
     }
 
-    /// The whole; `None` without any statement.
-    pub fn finish(mut self) -> Option<Sql> {
-        if self.dialect == Dialect::Postgres {
-            self.sql.push(") select 1");
+    /// What is sent, one after the other.
+    pub fn finish(self) -> Vec<Sql> {
+        match self.dialect {
+            Dialect::Sqlite => self.statements,
+            Dialect::Postgres => together(self.statements).into_iter().collect(),
         }
-        (self.statements > 0).then_some(self.sql)
     }
+}
+
+/// `None` without any statement.
+fn together(statements: Vec<Sql>) -> Option<Sql> {
+    let mut all = Sql::default();
+    for (number, statement) in statements.into_iter().enumerate() {
+        let head = if number == 0 { "with s" } else { "), s" };
+        all.push(head).push(&number.to_string()).push(" as (").append(statement);
+    }
+    (!all.text().is_empty()).then(|| {
+        all.push(") select 1");
+        all
+    })
 }

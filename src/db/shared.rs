@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use deadpool::managed::Pool;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard, watch};
 
 use super::connection::Connection;
@@ -53,11 +54,11 @@ pub struct OneFile {
 }
 
 impl OneFile {
-    async fn open(location: &Location, purpose: Purpose) -> Result<Self> {
+    fn open(location: &Location, purpose: Purpose) -> Result<Self> {
         let (writer, file) = match purpose {
-            Purpose::Read => (sqlite::open_reader(location).await?, None),
+            Purpose::Read => (sqlite::open_reader(location)?, None),
             Purpose::Serve(_) | Purpose::Upkeep => {
-                (sqlite::open_writer(location, purpose.durability()).await?, location.file())
+                (sqlite::open_writer(location, purpose.durability())?, location.file())
             }
         };
         Ok(Self {
@@ -83,11 +84,11 @@ pub struct Reader<'a> {
 }
 
 impl Shared {
-    pub async fn open(location: &Location, purpose: Purpose, limits: Limits) -> Result<Self> {
+    pub fn open(location: &Location, purpose: Purpose, limits: Limits) -> Result<Self> {
         let backend = match location {
             Location::Postgres(server) => Backend::Postgres(postgres::pool(server, purpose)?),
             Location::File(_) | Location::Memory => {
-                Backend::Sqlite(OneFile::open(location, purpose).await?)
+                Backend::Sqlite(OneFile::open(location, purpose)?)
             }
         };
         Ok(Self {
@@ -98,6 +99,24 @@ impl Shared {
             arrivals: watch::Sender::new(()),
             transactions: AtomicUsize::new(0),
         })
+    }
+
+    /// Runs what writes beside the caller, to its end even when the caller goes away. SQLite syncs and
+    /// waits for other processes on the thread that asks, so there it gets one of its own.
+    pub async fn apart<T, F>(self: &Arc<Self>, work: impl FnOnce(Arc<Self>) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let work = work(Arc::clone(self));
+        let done = match self.backend {
+            Backend::Sqlite(_) => {
+                let runtime = Handle::current();
+                tokio::task::spawn_blocking(move || runtime.block_on(work))
+            }
+            Backend::Postgres(_) => tokio::spawn(work),
+        };
+        done.await.map_err(Error::internal)?
     }
 
     /// The first connection; where there is none, the reason in the database's own words.

@@ -8,11 +8,10 @@
 
 use std::borrow::Cow;
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{
-    Arguments, AssertSqlSafe, Decode, Encode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type,
-};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, AssertSqlSafe, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Type};
+
+use super::dialect::sqlite::{Read, Value};
 
 /// A value of one of the three types that the schema has.
 #[derive(Clone, Debug)]
@@ -105,36 +104,26 @@ impl Sql {
         self
     }
 
-    /// Puts something before the text.
-    pub fn prefix(&mut self, text: &str) {
-        self.text.to_mut().insert_str(0, text);
+    /// Puts another statement's text and values behind this one's; parameters of neither are
+    /// numbered.
+    pub fn append(&mut self, other: Self) -> &mut Self {
+        self.args.extend(other.args);
+        self.push(&other.text)
     }
 
-    /// The same with all parameters by number, as Postgres takes them.
-    pub(super) fn numbered(mut self) -> Self {
-        if !self.numbered && !self.args.is_empty() {
-            let mut parts = self.text.split('?');
-            let mut text = parts.next().unwrap_or_default().to_owned();
-            for (at, part) in parts.enumerate() {
-                text.push('$');
-                text.push_str(&(at + 1).to_string());
-                text.push_str(part);
-            }
-            self.text = Cow::Owned(text);
-            self.numbered = true;
-        }
-        self
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
-    /// The text and the values as a driver takes them.
-    pub(super) fn native<A>(self) -> sqlx::Result<(SqlStr, A)>
-    where
-        A: Arguments,
-        Option<String>: Encode<'static, A::Database> + Type<A::Database>,
-        Option<i64>: Encode<'static, A::Database> + Type<A::Database>,
-        Option<Vec<u8>>: Encode<'static, A::Database> + Type<A::Database>,
-    {
-        let mut arguments = A::default();
+    pub fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
+    /// The text, with all parameters by number, and the values, as Postgres takes them.
+    pub(super) fn for_postgres(self) -> sqlx::Result<(SqlStr, PgArguments)> {
+        let mut arguments = PgArguments::default();
+        let positional = !self.numbered && !self.args.is_empty();
+        let text = if positional { Cow::Owned(numbered(&self.text)) } else { self.text };
         for arg in self.args {
             match arg {
                 Arg::Text(text) => arguments.add(text),
@@ -143,8 +132,19 @@ impl Sql {
             }
             .map_err(sqlx::Error::Encode)?;
         }
-        Ok((safe(self.text), arguments))
+        Ok((safe(text), arguments))
     }
+}
+
+fn numbered(text: &str) -> String {
+    let mut parts = text.split('?');
+    let mut numbered = parts.next().unwrap_or_default().to_owned();
+    for (at, part) in parts.enumerate() {
+        numbered.push('$');
+        numbered.push_str(&(at + 1).to_string());
+        numbered.push_str(part);
+    }
+    numbered
 }
 
 /// The text holds constants and parameters' numbers only: what a client sent is always an [`Arg`].
@@ -158,38 +158,22 @@ fn safe(text: Cow<'static, str>) -> SqlStr {
 /// A row of either driver.
 #[derive(Debug)]
 pub enum Row {
-    Sqlite(SqliteRow),
+    Sqlite(Box<[Value]>),
     Postgres(PgRow),
 }
 
 /// What a column can be read as.
-pub trait Column<'r>:
-    Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
-{
-}
+pub trait Column<'r>: Read<'r> + Decode<'r, Postgres> + Type<Postgres> {}
 
-impl<'r, T> Column<'r> for T where
-    T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>
-{
-}
+impl<'r, T: Read<'r> + Decode<'r, Postgres> + Type<Postgres>> Column<'r> for T {}
 
 impl Row {
     pub fn get<'r, T: Column<'r>>(&'r self, column: usize) -> sqlx::Result<T> {
         match self {
-            Self::Sqlite(row) => row.try_get(column),
+            Self::Sqlite(values) => values.get(column).and_then(T::read).ok_or_else(|| {
+                sqlx::Error::Decode(format!("column {column} is of another type").into())
+            }),
             Self::Postgres(row) => row.try_get(column),
         }
-    }
-}
-
-impl From<SqliteRow> for Row {
-    fn from(row: SqliteRow) -> Self {
-        Self::Sqlite(row)
-    }
-}
-
-impl From<PgRow> for Row {
-    fn from(row: PgRow) -> Self {
-        Self::Postgres(row)
     }
 }

@@ -139,8 +139,8 @@ mod tests {
         let order = Order { by: "created_at", newest_first };
         let mut sql = Sql::default();
         in_order(&mut sql, order, List::Versions, &"s", range, &paging).unwrap();
-        let text = format!("{:?}", sql.numbered());
-        text.split(" order by").next().unwrap().split('"').nth(1).unwrap().to_owned()
+        let (text, _) = sql.for_postgres().unwrap();
+        text.as_str().split(" order by").next().unwrap().to_owned()
     }
 
     #[test]

@@ -85,11 +85,10 @@ async fn fold(shared: &Shared, connection: &mut Connection) {
 impl Db {
     /// Makes a change; runs to its end even when the caller goes away.
     pub(super) async fn change<T: Transaction>(&self, transaction: T) -> Result<T::Done> {
-        let shared = Arc::clone(&self.shared);
-        let changed = tokio::spawn(async move {
+        let work = |shared: Arc<Shared>| async move {
             let mut once = Once { shared: &shared, transaction: &transaction };
             commit::again(&mut once).await.map_err(Error::from)
-        });
-        changed.await.map_err(Error::internal)?
+        };
+        self.shared.apart(work).await
     }
 }

@@ -1,14 +1,15 @@
-//! The write path on SQLite, one task: takes what waits, plans it together, commits it together,
-//! answers each.
+//! The write path on SQLite, a thread of its own: takes what waits, plans it together, commits it
+//! together, answers each.
 //!
 //! One commit, and so one fsync, serves a whole batch. Nothing is answered before its commit; a
 //! client that goes away loses its answer and nothing else.
 
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::{self, Commits, Failed, Room};
@@ -36,7 +37,8 @@ enum Job {
 pub struct Inbox {
     jobs: mpsc::Sender<Job>,
     closing: CancellationToken,
-    task: Mutex<Option<JoinHandle<()>>>,
+    ended: CancellationToken,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Inbox {
@@ -63,15 +65,17 @@ impl Inbox {
     /// Lets the writer end after what it has accepted.
     pub async fn close(&self) {
         self.closing.cancel();
-        if let Some(task) = self.task.lock().await.take()
-            && task.await.is_err()
+        self.ended.cancelled().await;
+        if let Some(thread) = self.thread.lock().await.take()
+            && thread.join().is_err()
         {
             tracing::error!("the writer ended in a panic");
         }
     }
 }
 
-pub fn start(shared: Arc<Shared>) -> Inbox {
+/// The thread syncs and waits for other processes, which a thread that serves others must not.
+pub fn start(shared: Arc<Shared>) -> Result<Inbox> {
     let (sender, jobs) = mpsc::channel(QUEUE);
     let closing = CancellationToken::new();
     let writer = Writer {
@@ -82,7 +86,14 @@ pub fn start(shared: Arc<Shared>) -> Inbox {
         erase_at: None,
         pages: 0,
     };
-    Inbox { jobs: sender, closing, task: Mutex::new(Some(tokio::spawn(writer.run()))) }
+    let ended = CancellationToken::new();
+    let (runtime, end) = (Handle::current(), ended.clone().drop_guard());
+    let thread = thread::Builder::new().name("writer".into()).spawn(move || {
+        let _end = end;
+        runtime.block_on(writer.run());
+    });
+    let thread = Mutex::new(Some(thread.map_err(Error::internal)?));
+    Ok(Inbox { jobs: sender, closing, ended, thread })
 }
 
 struct Writer {

@@ -16,6 +16,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
             "crate::clock",
             "crate::client",
             "sqlx",
+            "rusqlite",
             "axum",
             "tokio",
             "serde",
@@ -32,23 +33,27 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "src/app",
-        &["crate::http", "crate::wire", "crate::cli", "axum", "sqlx"],
+        &["crate::http", "crate::wire", "crate::cli", "axum", "sqlx", "rusqlite"],
         "an operation is the same behind every door, and SQL lives in src/db",
     ),
     (
         "src/wire",
-        &["crate::app", "crate::db", "crate::http", "axum", "sqlx", "tokio"],
+        &["crate::app", "crate::db", "crate::http", "axum", "sqlx", "rusqlite", "tokio"],
         "shapes are shared by server and client",
     ),
-    ("src/http", &["sqlx", "crate::db", "crate::cli", "crate::client"], "a handler calls app"),
+    (
+        "src/http",
+        &["sqlx", "rusqlite", "crate::db", "crate::cli", "crate::client"],
+        "a handler calls app",
+    ),
     (
         "src/client",
-        &["crate::app", "crate::db", "crate::http", "axum", "sqlx"],
+        &["crate::app", "crate::db", "crate::http", "axum", "sqlx", "rusqlite"],
         "the client speaks HTTP only",
     ),
     (
         "src/fuse",
-        &["crate::app", "crate::db", "crate::http", "crate::cli::", "axum", "sqlx"],
+        &["crate::app", "crate::db", "crate::http", "crate::cli::", "axum", "sqlx", "rusqlite"],
         "the mount is a client: it speaks HTTP only",
     ),
     ("src/fuse/fs", &["fuser::"], "what the mount decides knows no kernel"),
@@ -74,7 +79,7 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["crate::app", "crate::db", "crate::http", "crate::fuse"],
         "the inspector is a client: it works on any server of the contract",
     ),
-    ("src/cli", &["sqlx"], "SQL lives in src/db"),
+    ("src/cli", &["sqlx", "rusqlite"], "SQL lives in src/db"),
 ];
 
 /// Lines of a file before its tests. (Functions: clippy.toml.)

@@ -159,7 +159,7 @@ impl Exam<'_> {
     pub(super) async fn writes(&mut self) {
         let begun = Instant::now();
         let tried = match self.connection.dialect() {
-            Dialect::Sqlite => sqlite::try_write(self.location, ROW).await,
+            Dialect::Sqlite => sqlite::try_write(self.location, ROW),
             Dialect::Postgres => {
                 let tried = async {
                     self.connection.begin().await?;

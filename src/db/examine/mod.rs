@@ -55,7 +55,7 @@ pub async fn examine(
 ) {
     let before = file::State::of(location);
     let opened = async {
-        let shared = Shared::open(location, Purpose::Read, Limits::default()).await?;
+        let shared = Shared::open(location, Purpose::Read, Limits::default())?;
         let held = shared.opened(location).await?;
         Ok((shared, held))
     };

@@ -123,7 +123,7 @@ fn run(stage: &Stage, seed: u64) {
     let files = files
         .filter_map(|(path, bytes)| Some((format!("/{path}"), String::from_utf8(bytes?).unwrap())));
     assert_eq!(stage.contents(), files.collect::<Vec<_>>(), "seed {seed}: {trace:#?}");
-    assert!(stage.spooled().is_empty(), "seed {seed}");
+    assert_eq!(stage.spooled().len(), 0, "seed {seed}: {:?}", stage.spooled());
 }
 
 #[test]

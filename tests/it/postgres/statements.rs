@@ -169,12 +169,16 @@ fn completed(mut text: String) -> String {
 }
 
 async fn refusal(direct: &mut Direct, sql: &str) -> Option<String> {
-    let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
     let prepared = match direct {
-        Direct::Sqlite(connection) => connection.prepare(sql).await.map(drop),
-        Direct::Postgres(connection) => connection.prepare(sql).await.map(drop),
+        Direct::Sqlite(connection) => {
+            connection.prepare(sql).map(drop).map_err(|error| error.to_string())
+        }
+        Direct::Postgres(connection) => {
+            let prepared = connection.prepare(AssertSqlSafe(sql.to_owned()).into_sql_str()).await;
+            prepared.map(drop).map_err(|error| error.to_string())
+        }
     };
-    prepared.err().map(|error| error.to_string())
+    prepared.err()
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::Server;
 use crate::support::server::{Setup, text};
+use crate::support::{Direct, Server};
 
 /// Where `needle` still stands.
 fn found(folder: &Path, needle: &[u8]) -> Vec<String> {
@@ -202,55 +202,45 @@ async fn churn(server: Server, store: String, task: u8, stop: Arc<AtomicBool>) {
 
 #[tokio::test]
 async fn a_reader_that_holds_the_log_makes_it_503_until_it_is_gone() {
-    use sqlx::{ConnectOptions, Connection};
-
     let (folder, server) = on_disk().await;
     let store = server.store().await;
     let made = server.memory(&store, "/secret-path-of-mine", "secret content of mine").await;
     server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
     let version = text(&made, "memory_version_id");
     let redact = format!("{store}/memory_versions/{version}/redact");
-    let other = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("db"));
-    let mut other = other.connect().await.unwrap();
-    let mut reading = other.begin().await.unwrap();
-    sqlx::query("select count(*) from versions").fetch_all(&mut *reading).await.unwrap();
+    let mut other = Direct::file(&folder.path().join("db"));
+    other.run("begin").await;
+    other.count("select count(*) from versions").await;
 
     let held = server.call("POST", &redact, None).await;
     assert_eq!(held.header("x-should-retry"), Some("true"));
     held.refused(503);
     let seen = server.get(&format!("{store}/memory_versions/{version}")).await.ok();
     assert!(seen["content"].is_null(), "it is hidden at once");
-    reading.rollback().await.unwrap();
+    other.run("rollback").await;
     server.call("POST", &redact, None).await.ok();
 
     let hash = unhex(text(&made, "content_sha256"));
     for needle in [b"secret content of mine".as_slice(), &hash] {
         assert_eq!(found(folder.path(), needle), Vec::<String>::new());
     }
-    let pending: i64 = sqlx::query_scalar("select count(*) from pending_erasures")
-        .fetch_one(&mut other)
-        .await
-        .unwrap();
-    assert_eq!(pending, 0);
+    assert_eq!(other.count("select count(*) from pending_erasures").await, 0);
 }
 
 /// Writers that never pause must not put the second attempt off.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_that_was_held_up_is_finished_while_others_write() {
-    use sqlx::{ConnectOptions, Connection};
-
     let (folder, server) = on_disk().await;
     let store = server.store().await;
     let made = server.memory(&store, "/secret-path", "secret content of mine").await;
     server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
-    let other = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("db"));
-    let mut other = other.connect().await.unwrap();
-    let mut reading = other.begin().await.unwrap();
-    sqlx::query("select count(*) from versions").fetch_all(&mut *reading).await.unwrap();
+    let mut other = Direct::file(&folder.path().join("db"));
+    other.run("begin").await;
+    other.count("select count(*) from versions").await;
     let version = text(&made, "memory_version_id");
     let redact = format!("{store}/memory_versions/{version}/redact");
     server.call("POST", &redact, None).await.refused(503);
-    reading.rollback().await.unwrap();
+    other.run("rollback").await;
 
     let begun = std::time::Instant::now();
     let mut number = 0;
@@ -264,22 +254,19 @@ async fn an_erasure_that_was_held_up_is_finished_while_others_write() {
 /// As if the process had been killed between the commit and the truncation.
 #[tokio::test]
 async fn the_next_start_finishes_an_erasure_that_was_cut_short() {
-    use sqlx::ConnectOptions;
-
     let (folder, server) = on_disk().await;
     let store = server.store().await;
     let made = server.memory(&store, "/secret-path-of-mine", "secret content of mine").await;
     server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
     server.app.close().await;
     let file = folder.path().join("db");
-    let direct = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
-    let mut direct = direct.connect().await.unwrap();
+    let mut direct = Direct::file(&file);
     for sql in [
         "update versions set path = null, content = null, size = null, sha256 = null, \
          redacted_at = 1, redacted_by = 'apikey_1' where redacted_at is null",
         "insert into pending_erasures select id from versions",
     ] {
-        sqlx::query(sql).execute(&mut direct).await.unwrap();
+        direct.run(sql).await;
     }
     assert!(!found(folder.path(), b"secret content of mine").is_empty());
 

@@ -115,7 +115,7 @@ async fn check(folder: &Path, store: &str, told: &Told) {
     let body = json!({"path": "/after", "content": "x"});
     assert_eq!(server.call(KEY, "POST", &format!("{store}/memories"), Some(&body)).0, 200);
     server.stop();
-    Direct::file(&folder.join("memstored.db")).await.check_history().await;
+    Direct::file(&folder.join("memstored.db")).check_history().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

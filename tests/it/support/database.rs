@@ -83,7 +83,7 @@ impl Database {
     /// A connection of the test's own, beside the server.
     pub async fn direct(&self) -> Direct {
         match self {
-            Self::File(folder) => Direct::file(&folder.path().join("db")).await,
+            Self::File(folder) => Direct::file(&folder.path().join("db")),
             Self::Postgres(url) => Direct::Postgres(connect(url).await),
         }
     }
@@ -166,49 +166,68 @@ pub fn run(url: &str, statements: &[&str]) {
 
 /// A connection of the test's own, beside the server.
 pub enum Direct {
-    Sqlite(sqlx::SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
-macro_rules! direct {
-    ($self:ident, $connection:ident => $run:expr) => {
-        match $self {
-            Direct::Sqlite($connection) => $run,
-            Direct::Postgres($connection) => $run,
-        }
-    };
-}
-
 impl Direct {
-    pub async fn file(path: &Path) -> Self {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-        Self::Sqlite(options.connect().await.unwrap())
+    pub fn file(path: &Path) -> Self {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        Self::Sqlite(connection)
     }
 
     pub async fn run(&mut self, sql: &str) {
-        self.attempt(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.attempt(sql).await.unwrap_or_else(|refusal| panic!("{sql}: {refusal}"));
     }
 
     /// The database's own words against a statement.
     pub async fn refusal(&mut self, sql: &str) -> String {
-        let error = self.attempt(sql).await.expect_err(sql);
-        error.as_database_error().unwrap().message().to_owned()
+        self.attempt(sql).await.expect_err(sql)
     }
 
-    pub async fn attempt(&mut self, sql: &str) -> sqlx::Result<()> {
-        let sql = AssertSqlSafe(sql.to_owned());
-        direct!(self, connection => connection.execute(sql).await.map(drop))
+    /// Runs statements; fails in the database's own words.
+    pub async fn attempt(&mut self, sql: &str) -> Result<(), String> {
+        match self {
+            Self::Sqlite(connection) => {
+                connection.execute_batch(sql).map_err(|error| match error {
+                    rusqlite::Error::SqliteFailure(_, Some(words)) => words,
+                    other => other.to_string(),
+                })
+            }
+            Self::Postgres(connection) => {
+                let done = connection.execute(AssertSqlSafe(sql.to_owned())).await;
+                done.map(drop).map_err(|error| match error {
+                    sqlx::Error::Database(error) => error.message().to_owned(),
+                    other => other.to_string(),
+                })
+            }
+        }
     }
 
     pub async fn count(&mut self, sql: &str) -> i64 {
-        let sql = AssertSqlSafe(sql.to_owned());
-        direct!(self, connection => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap())
+        match self {
+            Self::Sqlite(connection) => connection.query_row(sql, [], |row| row.get(0)).unwrap(),
+            Self::Postgres(connection) => {
+                let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+                query.fetch_one(connection).await.unwrap()
+            }
+        }
     }
 
     /// The first column, which is text.
     pub async fn texts(&mut self, sql: &str) -> Vec<String> {
-        let sql = AssertSqlSafe(sql.to_owned());
-        direct!(self, connection => sqlx::query_scalar(sql).fetch_all(connection).await.unwrap())
+        match self {
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare(sql).unwrap();
+                let texts = statement.query_map([], |row| row.get(0)).unwrap();
+                texts.collect::<Result<_, _>>().unwrap()
+            }
+            Self::Postgres(connection) => {
+                let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+                query.fetch_all(connection).await.unwrap()
+            }
+        }
     }
 }
 

@@ -200,7 +200,7 @@ async fn what_was_acknowledged_survives_kill_9_whenever_it_comes() {
 async fn check_history(folder: &Path) {
     let mut direct = match database::of_folder(folder) {
         Some(url) => Database::Postgres(url).direct().await,
-        None => Direct::file(&folder.join("memstored.db")).await,
+        None => Direct::file(&folder.join("memstored.db")),
     };
     direct.check_history().await;
 }

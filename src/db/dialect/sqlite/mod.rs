@@ -1,0 +1,185 @@
+//! SQLite: how it is opened, and what its errors mean.
+//!
+//! The automatic checkpoint is off: SQLite swallows its errors, and an fsync that failed there must
+//! stop the server. The writer checkpoints instead (`log`), and looks at the result.
+
+mod error;
+mod migrate;
+mod statement;
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Pool, QueueMode, RecycleResult};
+use rusqlite::{Connection, OpenFlags, ffi};
+
+pub use self::error::judge;
+use self::error::{code, trouble};
+pub use self::migrate::run as migrate;
+pub use self::statement::{Read, Value, execute, fetch};
+use crate::db::location::{Durability, Location};
+use crate::domain::{Error, Result};
+
+const READERS: usize = 4;
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Distinct statements that are kept prepared by each connection.
+const STATEMENTS: usize = 128;
+
+/// Opens the connection that writes; makes the file, readable by its owner only.
+pub fn open_writer(location: &Location, durability: Durability) -> Result<Connection> {
+    if let Location::File(path) = location {
+        create(path).map_err(|error| cant_open(location, error))?;
+    }
+    let opened = || {
+        let connection = open(location)?;
+        if location.file().is_some() {
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        }
+        let synchronous = match durability {
+            Durability::Full => "full",
+            Durability::Relaxed => "off",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update_and_check(None, "secure_delete", "on", |_| Ok(()))?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        Ok(connection)
+    };
+    opened().map_err(|error: rusqlite::Error| cant_open(location, words(error)))
+}
+
+/// Opens a file only to read it: nothing is made, changed or left behind.
+///
+/// SQLite makes a log and its index for a file that had them last, and can't in a folder that may
+/// not be written. So one that nobody has open is taken as one that nobody changes.
+pub fn open_reader(location: &Location) -> Result<Connection> {
+    let path = location.file();
+    let opened = || {
+        let connection = match path {
+            Some(path) => open_read_only(path)?,
+            None => open(location)?,
+        };
+        connection.pragma_update(None, "query_only", "on")?;
+        // What is wrong with the file shows at the first look into it.
+        connection.query_row("select count(*) from sqlite_master", [], |_| Ok(()))?;
+        Ok(connection)
+    };
+    opened().map_err(trouble).map_err(|error| match path {
+        Some(path) if code(&error) != Some(ffi::SQLITE_NOTADB) && !is_at_rest(path) => {
+            let why = "changes wait in a file beside it, and if they can't be read, move all its \
+                       files to a folder that may be written";
+            cant_open(location, format!("{error}: {why}"))
+        }
+        _ => cant_open(location, error),
+    })
+}
+
+/// Writes a row and takes it back, without changing how the file is kept.
+pub fn try_write(location: &Location, row: &'static str) -> sqlx::Result<()> {
+    let tried = || {
+        let connection = open(location)?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        for sql in ["begin immediate", row, "rollback"] {
+            connection.execute_batch(sql)?;
+        }
+        Ok(())
+    };
+    tried().map_err(trouble)
+}
+
+/// The files that SQLite keeps beside another: its log, the log's index, and a rollback journal.
+pub fn beside(path: &Path) -> [PathBuf; 3] {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    ["-wal", "-shm", "-journal"].map(|end| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        name.into()
+    })
+}
+
+/// Whether no process has the file open, and all of it is in it.
+pub fn is_at_rest(path: &Path) -> bool {
+    beside(path).iter().all(|file| match file.metadata() {
+        Ok(metadata) => metadata.len() == 0,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
+}
+
+/// Opens the connections that read beside the writer.
+pub struct Readers(Location);
+
+/// The pool of connections that read beside the writer; opened when first needed.
+pub fn readers(location: &Location) -> Result<Pool<Readers>> {
+    let manager = Readers(location.clone());
+    let pool = Pool::builder(manager).max_size(READERS).queue_mode(QueueMode::Lifo).build();
+    pool.map_err(Error::internal)
+}
+
+impl Manager for Readers {
+    type Type = Box<Connection>;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> sqlx::Result<Box<Connection>> {
+        let opened = || {
+            let connection = open(&self.0)?;
+            connection.pragma_update(None, "query_only", "on")?;
+            Ok(Box::new(connection))
+        };
+        opened().map_err(trouble)
+    }
+
+    async fn recycle(&self, _: &mut Box<Connection>, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        Ok(())
+    }
+}
+
+fn open(location: &Location) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match location.file() {
+        Some(path) => Connection::open_with_flags(path, flags)?,
+        None => Connection::open_in_memory_with_flags(flags)?,
+    };
+    prepared(connection)
+}
+
+fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        // Nothing that a URI has a use for stands in it as it is.
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            _ => drop(write!(uri, "%{byte:02x}")),
+        }
+    }
+    if is_at_rest(path) {
+        uri.push_str("?immutable=1");
+    }
+    prepared(Connection::open_with_flags(uri, flags)?)
+}
+
+fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    Ok(connection)
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+fn words(error: rusqlite::Error) -> String {
+    trouble(error).to_string()
+}
+
+fn cant_open(location: &Location, error: impl std::fmt::Display) -> Error {
+    Error::Unavailable { reason: format!("can't open {location}: {error}"), retry: false }
+}

@@ -1,0 +1,125 @@
+//! Statements of SQLite's: each runs to its end on the thread that asks for it, and stays prepared.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, Statement, ToSql};
+
+use super::error::trouble;
+use crate::db::sql::{Arg, Row, Sql};
+
+/// A value of one of the types that the schema has.
+#[derive(Debug)]
+pub enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// Runs a statement; answers how many rows it changed.
+pub fn execute(connection: &Connection, sql: &Sql) -> sqlx::Result<u64> {
+    let run = || {
+        let mut statement = prepare(connection, sql)?;
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+        Ok(connection.changes())
+    };
+    run().map_err(trouble)
+}
+
+/// All rows that a statement gives.
+pub fn fetch(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
+    let run = || {
+        let mut statement = prepare(connection, sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut fetched = Vec::new();
+        while let Some(row) = rows.next()? {
+            let values = (0..columns).map(|column| value(row.get_ref(column)?, column));
+            fetched.push(Row::Sqlite(values.collect::<rusqlite::Result<_>>()?));
+        }
+        Ok(fetched)
+    };
+    run().map_err(trouble)
+}
+
+fn prepare<'c>(connection: &'c Connection, sql: &Sql) -> rusqlite::Result<CachedStatement<'c>> {
+    let mut statement = connection.prepare_cached(sql.text())?;
+    for place in 1..=statement.parameter_count() {
+        let number = number(&statement, place);
+        let given = number.checked_sub(1).and_then(|at| sql.args().get(at));
+        let arg = given.ok_or(rusqlite::Error::InvalidParameterCount(number, sql.args().len()))?;
+        statement.raw_bind_parameter(place, arg)?;
+    }
+    Ok(statement)
+}
+
+/// Which value stands at a place: SQLite takes `$2` for a name, and counts names as they come.
+fn number(statement: &Statement<'_>, place: usize) -> usize {
+    match statement.parameter_name(place) {
+        Some(name) => name.trim_start_matches('$').parse().unwrap_or(0),
+        None => place,
+    }
+}
+
+fn value(value: ValueRef<'_>, column: usize) -> rusqlite::Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(error) => return Err(rusqlite::Error::Utf8Error(column, error)),
+        },
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Real(_) => {
+            let (name, kind) = (String::new(), value.data_type());
+            return Err(rusqlite::Error::InvalidColumnType(column, name, kind));
+        }
+    })
+}
+
+impl ToSql for Arg {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self {
+            Self::Text(text) => text.as_ref().map(|text| ValueRef::Text(text.as_bytes())),
+            Self::Integer(number) => number.map(ValueRef::Integer),
+            Self::Bytes(bytes) => bytes.as_ref().map(|bytes| ValueRef::Blob(bytes)),
+        };
+        Ok(ToSqlOutput::Borrowed(value.unwrap_or(ValueRef::Null)))
+    }
+}
+
+/// What a column can be read as.
+pub trait Read<'r>: Sized {
+    /// `None` where it holds something else.
+    fn read(value: &'r Value) -> Option<Self>;
+}
+
+macro_rules! reads {
+    ($($to:ty: $variant:ident($value:ident) => $read:expr;)*) => {$(
+        impl<'r> Read<'r> for $to {
+            fn read(value: &'r Value) -> Option<Self> {
+                match value {
+                    Value::$variant($value) => Some($read),
+                    _ => None,
+                }
+            }
+        }
+
+        impl<'r> Read<'r> for Option<$to> {
+            fn read(value: &'r Value) -> Option<Self> {
+                match value {
+                    Value::Null => Some(None),
+                    other => Read::read(other).map(Some),
+                }
+            }
+        }
+    )*};
+}
+
+reads! {
+    i64: Integer(number) => *number;
+    &'r str: Text(text) => text;
+    String: Text(text) => text.clone();
+    &'r [u8]: Bytes(bytes) => bytes;
+    Vec<u8>: Bytes(bytes) => bytes.clone();
+}
