@@ -19,6 +19,7 @@ mod schema;
 mod sessions;
 mod starts;
 mod statements;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Postgres crashes again and again under concurrent writers of the real program.
+//! Postgres crashes again and again under concurrent writers of two of the real programs, or ends all
+//! their connections.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -6,18 +7,22 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use proptest::prelude::Rng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::cluster::Cluster;
 use crate::support::server::text;
-use crate::support::{Database, Program, program};
+use crate::support::{Database, Program, Soak, numbers, program};
 
 const KEY: &str = "restarts-key";
 const WRITERS: usize = 8;
-const RESTARTS: usize = 6;
-/// Acknowledged writes between two crashes.
-const WRITES: usize = 60;
+const RESTARTS: u64 = 6;
+/// Acknowledged writes between two crashes, at most.
+const WRITES: usize = 120;
+
+const TERMINATE_ALL: &str = "select pg_terminate_backend(pid) from pg_stat_activity where \
+                             application_name = 'memstored'";
 
 /// What a client knows of a memory that it wanted to make.
 #[derive(Clone, Debug)]
@@ -79,28 +84,40 @@ async fn what_was_acknowledged_survives_crashes_of_postgres_and_nothing_is_made_
     let folder = TempDir::new().unwrap();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"];
     let database = ["--database-url", &cluster.url];
-    let program =
-        Program::spawn(&mut program::command(folder.path(), &[&serve[..], &database].concat()));
-    let (_, store) = program.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
+    let start =
+        || Program::spawn(&mut program::command(folder.path(), &[&serve[..], &database].concat()));
+    let programs = [start(), start()];
+    let (_, store) =
+        programs[0].call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
     let memories = format!("/v1/memory_stores/{}/memories", text(&store, "id"));
     let ledger = Arc::new(Ledger::default());
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
-            let (address, memories) = (program.address.clone(), memories.clone());
+            let address = programs[writer % programs.len()].address.clone();
+            let memories = memories.clone();
             let ledger = Arc::clone(&ledger);
             std::thread::spawn(move || write(&address, &memories, writer, &ledger))
         })
         .collect();
 
-    for round in 1..=RESTARTS {
-        while ledger.made.load(Ordering::Relaxed) < round * WRITES {
+    let mut soak = Soak::of("crashes", RESTARTS);
+    while let Some(seed) = soak.next_seed() {
+        let wanted =
+            ledger.made.load(Ordering::Relaxed) + numbers(seed).next_u32() as usize % WRITES;
+        while ledger.made.load(Ordering::Relaxed) < wanted {
             let dead = writers.iter().any(std::thread::JoinHandle::is_finished);
             assert!(!dead, "a writer was told what must not be");
             std::thread::yield_now();
         }
-        cluster.crash();
-        cluster.start_again();
+        if seed % 3 == 0 {
+            let mut direct = Database::Postgres(cluster.url.clone()).direct().await;
+            direct.run(TERMINATE_ALL).await;
+        } else {
+            cluster.crash();
+            cluster.start_again();
+        }
     }
+    soak.count("acknowledged memories", ledger.made.load(Ordering::Relaxed));
     ledger.over.store(true, Ordering::Relaxed);
     for writer in writers {
         writer.join().unwrap();
@@ -128,5 +145,7 @@ async fn what_was_acknowledged_survives_crashes_of_postgres_and_nothing_is_made_
         }
     }
     assert!(versions.is_empty(), "nobody asked for {versions:?}");
-    program.stop();
+    for program in programs {
+        program.stop();
+    }
 }

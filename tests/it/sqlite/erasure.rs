@@ -10,12 +10,11 @@ use memchr::memmem;
 use memstored::db::Location;
 use proptest::prelude::Rng;
 use proptest::test_runner::TestRng;
-use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::server::{Setup, text};
-use crate::support::{Direct, Server};
+use crate::support::{Direct, Server, Soak, numbers};
 
 /// Where `needle` still stands.
 fn found(folder: &Path, needle: &[u8]) -> Vec<String> {
@@ -74,13 +73,20 @@ async fn content_path_and_hash_are_in_no_file_when_the_answer_arrives() {
     }
 }
 
+const MOVES: u64 = 3;
+
 /// Copies that SQLite leaves when it moves cells show only among many others: in about one of a
 /// thousand paths. So many memories with random paths come, move and go before all is redacted.
-#[rstest]
-#[case(1)]
-#[case(3)]
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_where_many_others_were_moved(#[case] seed: u8) {
+async fn nothing_is_left_where_many_others_were_moved() {
+    let mut soak = Soak::of("erasure", MOVES);
+    while let Some(seed) = soak.next_seed() {
+        soak.count("paths", move_and_redact(seed).await);
+    }
+}
+
+/// Answers how many paths are gone.
+async fn move_and_redact(seed: u64) -> usize {
     let (folder, server) = on_disk().await;
     let store = server.store().await;
     let mut rng = numbers(seed);
@@ -120,6 +126,7 @@ async fn nothing_is_left_where_many_others_were_moved(#[case] seed: u8) {
         |path: &&&String| files.iter().any(|file| memmem::find(file, path.as_bytes()).is_some());
     let left = gone.iter().filter(is_left);
     assert_eq!(left.count(), 0, "of {} paths", gone.len());
+    gone.len()
 }
 
 /// Redacts every version that is not the head of a memory, many at a time; answers the paths that
@@ -173,17 +180,13 @@ async fn redaction_erases_while_others_write() {
     }
 }
 
-fn numbers(seed: u8) -> TestRng {
-    TestRng::from_seed(proptest::test_runner::RngAlgorithm::ChaCha, &[seed; 32])
-}
-
 fn word(rng: &mut TestRng, length: usize) -> String {
     (0..length).map(|_| char::from(b'a' + u8::try_from(rng.next_u32() % 26).unwrap())).collect()
 }
 
 /// Makes memories at random paths, moves them, and deletes some.
 async fn churn(server: Server, store: String, task: u8, stop: Arc<AtomicBool>) {
-    let mut rng = numbers(task);
+    let mut rng = numbers(task.into());
     let mut round = 0;
     while !stop.load(Ordering::Relaxed) && round < 400 {
         let length = [24, 80, 300, 900][round % 4];

@@ -5,3 +5,4 @@ mod erasure;
 mod faults;
 mod heads;
 mod schema;
+mod upgrade;

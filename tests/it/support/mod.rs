@@ -2,6 +2,7 @@
 //! client that holds every answer to `openapi.yaml`, and the real program.
 
 pub mod database;
+pub mod old;
 pub mod openapi;
 pub mod program;
 pub mod server;

@@ -2,8 +2,6 @@
 //! redacts: what was acknowledged is there byte for byte, what was not is there wholly or not at
 //! all, and there is nothing that nobody asked for.
 
-mod client;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -12,23 +10,17 @@ use std::time::Duration;
 use memchr::memmem;
 use proptest::prelude::Rng;
 use proptest::test_runner::TestRng;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use self::client::{Client, Lineage, Open, Version};
+use super::client::{Client, KEY, Lineage, Open, serve};
+use super::there::{check_heads, check_history, found, is};
 use crate::support::server::text;
-use crate::support::{Database, Direct, Program, Soak, database, numbers, program};
+use crate::support::{Program, Soak, database, numbers, program};
 
-const KEY: &str = "durable-key";
 const KILLS: u64 = 50;
 /// After so many rounds the next begins with a new database.
 const ROUNDS_OF_A_DATABASE: u64 = 10;
-const ARGUMENTS: [&str; 4] = ["--api-key", KEY, "--log", "error"];
-
-fn serve(folder: &Path) -> Program {
-    Program::serve(folder, &ARGUMENTS)
-}
-
 fn pause(rng: &mut TestRng, most_micros: u32) {
     std::thread::sleep(Duration::from_micros((rng.next_u32() % most_micros).into()));
 }
@@ -36,7 +28,7 @@ fn pause(rng: &mut TestRng, most_micros: u32) {
 /// Starts the program and kills it before it has come far.
 fn kill_while_it_starts(folder: &Path, rng: &mut TestRng) {
     let mut command = program::command(folder, &["serve", "--listen", "127.0.0.1:0"]);
-    command.args(ARGUMENTS).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(super::client::ARGUMENTS).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     pause(rng, 30_000);
     child.kill().unwrap();
@@ -45,62 +37,11 @@ fn kill_while_it_starts(folder: &Path, rng: &mut TestRng) {
 
 /// Writers at work, killed in the midst of it; what each of them knows.
 fn kill_while_it_writes(server: Program, store: &str, seed: u64, rng: &mut TestRng) -> Vec<Client> {
-    let writers: Vec<_> = (0..8 + seed % 9)
-        .map(|writer| {
-            let client = Client {
-                address: server.address.clone(),
-                key: KEY,
-                store: store.to_owned(),
-                name: format!("{seed}-{writer}"),
-                rng: numbers(seed.wrapping_mul(31).wrapping_add(writer)),
-                acknowledged: BTreeMap::new(),
-                open: None,
-                count: 0,
-            };
-            std::thread::spawn(|| client.run())
-        })
-        .collect();
+    let writers = Client::start_all(&server, store, 8 + seed % 9, seed, true);
     pause(rng, 120_000);
     server.signal("-KILL");
     server.wait();
     writers.into_iter().map(|writer| writer.join().unwrap()).collect()
-}
-
-/// All items of a list.
-fn all(server: &Program, list: &str) -> Vec<Value> {
-    let mut items = Vec::new();
-    let mut token = String::new();
-    loop {
-        let (status, page) = server.call(KEY, "GET", &format!("{list}&page={token}"), None);
-        assert_eq!(status, 200, "{page:#}");
-        items.extend(page["data"].as_array().unwrap().iter().cloned());
-        match page["next_page"].as_str() {
-            Some(next) => token = next.to_owned(),
-            None => return items,
-        }
-    }
-}
-
-/// What is there of each memory, oldest version first.
-fn found(server: &Program, store: &str) -> BTreeMap<String, Lineage> {
-    let mut found = BTreeMap::<String, Lineage>::new();
-    for version in all(server, &format!("{store}/memory_versions?view=full")).iter().rev() {
-        let field = |name: &str| version[name].as_str().map(str::to_owned);
-        found.entry(text(version, "memory_id").to_owned()).or_default().push(Version {
-            path: field("path").unwrap_or_default(),
-            content: field("content"),
-            id: field("id"),
-            redacted: version["redacted_at"].is_string(),
-        });
-    }
-    found
-}
-
-/// Whether what is there of a version is what was told of it.
-fn is(found: &Version, told: &Version) -> bool {
-    let whole = found.path == told.path && found.content == told.content;
-    let known = told.id.is_none() || found.id == told.id;
-    known && found.redacted == told.redacted && (told.redacted || whole)
 }
 
 /// Holds what is there against what one writer knows; takes it out.
@@ -121,20 +62,6 @@ fn account(client: &Client, there: &mut BTreeMap<String, Lineage>) {
     if let Some(Open::Create(told)) = &client.open {
         there.retain(|_, found| !(found.len() == 1 && is(&found[0], told)));
     }
-}
-
-/// The present is what the history ends with.
-fn check_heads(server: &Program, store: &str, there: &BTreeMap<String, Lineage>) {
-    let mut heads = BTreeMap::new();
-    for memory in all(server, &format!("{store}/memories?view=full")) {
-        let pair = (text(&memory, "path").to_owned(), text(&memory, "content").to_owned());
-        heads.insert(text(&memory, "id").to_owned(), pair);
-    }
-    let last = there.iter().filter_map(|(memory, lineage)| {
-        let head = lineage.last().unwrap();
-        Some((memory.clone(), (head.path.clone(), head.content.clone()?)))
-    });
-    assert_eq!(heads, last.collect());
 }
 
 /// What was redacted is in no file, now that the server has started again.
@@ -194,13 +121,4 @@ async fn what_was_acknowledged_survives_kill_9_whenever_it_comes() {
         soak.count("kills", 3);
         check_history(folder.path()).await;
     }
-}
-
-/// Every memory has its head, every version its entry, and sequence and time grow together.
-async fn check_history(folder: &Path) {
-    let mut direct = match database::of_folder(folder) {
-        Some(url) => Database::Postgres(url).direct().await,
-        None => Direct::file(&folder.join("memstored.db")),
-    };
-    direct.check_history().await;
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::thread::JoinHandle;
 
 use memstored::domain::content::Sha256;
 use proptest::prelude::Rng;
@@ -11,6 +13,15 @@ use serde_json::{Value, json};
 
 use crate::support::program::{parse, request};
 use crate::support::server::text;
+use crate::support::{Program, numbers};
+
+pub const KEY: &str = "durable-key";
+pub const ARGUMENTS: [&str; 4] = ["--api-key", KEY, "--log", "error"];
+
+/// The program whose clients these are.
+pub fn serve(folder: &Path) -> Program {
+    Program::serve(folder, &ARGUMENTS)
+}
 
 /// One version as it was told, oldest first: path, content and ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,20 +47,41 @@ pub enum Open {
 }
 
 pub struct Client {
-    pub address: String,
-    pub key: &'static str,
-    pub store: String,
+    address: String,
+    store: String,
     /// Where its paths begin, and what its contents hold.
-    pub name: String,
-    pub rng: TestRng,
+    name: String,
+    rng: TestRng,
+    redacts: bool,
     pub acknowledged: BTreeMap<String, Lineage>,
     pub open: Option<Open>,
-    pub count: usize,
+    count: usize,
 }
 
 impl Client {
+    /// So many at work.
+    pub fn start_all(
+        server: &Program,
+        store: &str,
+        count: u64,
+        seed: u64,
+        redact: bool,
+    ) -> Vec<JoinHandle<Self>> {
+        let clients = (0..count).map(|number| Self {
+            address: server.address.clone(),
+            store: store.to_owned(),
+            name: format!("{seed}-{number}"),
+            rng: numbers(seed.wrapping_mul(31).wrapping_add(number)),
+            redacts: redact,
+            acknowledged: BTreeMap::new(),
+            open: None,
+            count: 0,
+        });
+        clients.map(|client| std::thread::spawn(|| client.run())).collect()
+    }
+
     /// Until the server is gone.
-    pub fn run(mut self) -> Self {
+    fn run(mut self) -> Self {
         loop {
             self.count += 1;
             let asked = self.draw();
@@ -80,6 +112,7 @@ impl Client {
             3..5 => self.next(Some(&head.path)),
             5 => Version { content: head.content.clone(), ..self.next(None) },
             6 => Version { content: None, ..self.next(Some(&head.path)) },
+            _ if !self.redacts => self.next(Some(&head.path)),
             _ => match lineage[..lineage.len() - 1].iter().position(|version| !version.redacted) {
                 Some(at) => return Open::Redact(memory.clone(), at),
                 None => self.next(Some(&head.path)),
@@ -118,7 +151,7 @@ impl Client {
             }
         };
         let mut stream = TcpStream::connect(&self.address).ok()?;
-        let bytes = request(&self.address, self.key, method, &path, body.as_ref(), "close");
+        let bytes = request(&self.address, KEY, method, &path, body.as_ref(), "close");
         stream.write_all(&bytes).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;

@@ -1,0 +1,52 @@
+//! An upgrade is killed at any of its writes: the next start finishes it, and nothing is lost.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::program::command;
+use crate::support::{Direct, Program, Soak, old};
+
+const KILLS: u64 = 12;
+/// Two of three calls that write are among so many; the last upgrades come to their end.
+const MOST: u64 = 200;
+const SERVE: [&str; 7] =
+    ["serve", "--listen", "127.0.0.1:0", "--api-key", "upgrade-key", "--log", "error"];
+
+/// Starts the program, which is killed when it is about to make such a call.
+fn start_and_kill(folder: &Path, call: u64) {
+    let plain = command(folder, &[]);
+    let mut strace = Command::new("strace");
+    let calls = "pwrite64,fdatasync,fsync,ftruncate";
+    strace
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
+        .args(["-e", &format!("inject={calls}:signal=KILL:when={call}")])
+        .arg(plain.get_program())
+        .args(SERVE)
+        .current_dir(folder);
+    drop(Program::try_spawn(&mut strace));
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_killed_at_any_write_is_finished_by_the_next_start() {
+    let mut soak = Soak::of("upgrade", KILLS);
+    while let Some(seed) = soak.next_seed() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("memstored.db");
+        let mut direct = Direct::file(&file);
+        direct.run("pragma journal_mode = wal").await;
+        old::fill(&mut direct).await;
+        drop(direct);
+
+        start_and_kill(folder.path(), 1 + seed.wrapping_mul(17) % MOST);
+        let mut direct = Direct::file(&file);
+        let before = direct.count("select count(*) from _sqlx_migrations").await;
+        soak.count("cut before the commit", usize::from(before == 1));
+        drop(direct);
+        let server = Program::serve(folder.path(), &SERVE[3..]);
+        server.stop();
+
+        old::check(&mut Direct::file(&file)).await;
+    }
+}
