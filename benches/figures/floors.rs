@@ -12,7 +12,8 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use rusqlite::Connection;
+use clap::ValueEnum;
+use rusqlite::{Connection, ToSql};
 use tokio::net::TcpListener;
 
 use crate::load::Sample;
@@ -33,24 +34,91 @@ pub fn http(body: &Path) -> Result<()> {
     })
 }
 
-/// Inserts rows one by one, each a durable transaction, and prints the sample.
-pub fn sqlite(database: &Path, content: &[u8], time: Duration) -> Result<()> {
+/// What is written straight into SQLite, one durable transaction after the other.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Floor {
+    /// One row of one table
+    OneInsert,
+    /// What memstored writes for a new memory, into its own tables
+    OwnRows,
+}
+
+const ONE_TABLE: &str = "create table floor (id text primary key, path text not null, content \
+                         blob not null) strict";
+/// What the rows of a new memory point to.
+const OWNERS: &str = "insert into workspaces values ('wrkspc_1', 'default', 1, null, 1, 1);
+    insert into stores values ('memstore_01', 'wrkspc_1', 'n', '', '{}', 1, 1, null, null, null, 0, 0, 0)";
+
+impl Floor {
+    fn prepare(self, connection: &Connection) -> Result<()> {
+        match self {
+            Self::OneInsert => connection.execute_batch(ONE_TABLE)?,
+            Self::OwnRows => {
+                connection.execute_batch(include_str!("../../migrations/sqlite/0001_init.sql"))?;
+                connection.execute_batch(OWNERS)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(self, connection: &Connection, number: i64, content: &[u8]) -> Result<()> {
+        let (id, path) = (format!("mem_{number:026}"), format!("/notes/{number:010}.md"));
+        let run =
+            |sql: &str, values: &[&dyn ToSql]| connection.prepare_cached(sql)?.execute(values);
+        match self {
+            Self::OneInsert => {
+                run("insert into floor values (?1, ?2, ?3)", &[&id, &path, &content])?;
+            }
+            Self::OwnRows => {
+                let (store, version) = ("memstore_01", format!("memver_{number:026}"));
+                let (actor, request) = ("apikey_01", format!("req_{number:026}"));
+                let (size, sha256, at) =
+                    (content.len(), [0_u8; 32], 1_764_000_000_000_000 + number);
+                run("begin immediate", &[])?;
+                run(
+                    "insert into versions values (?, ?, ?, 'created', ?, ?, ?, ?, ?, ?, null, null)",
+                    &[&version, &store, &id, &path, &content, &size, &sha256, &at, &actor],
+                )?;
+                run(
+                    "insert into memories values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    &[&id, &store, &path, &version, &size, &sha256, &at, &at],
+                )?;
+                run(
+                    "insert into journal values (?, ?, ?, 'version_written', ?, ?, ?, ?, null)",
+                    &[&store, &number, &at, &version, &actor, &actor, &request],
+                )?;
+                run(
+                    "update stores set memories = ?, last_seq = ?, last_at = ? where id = ?",
+                    &[&number, &number, &at, &store],
+                )?;
+                run("commit", &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn written(self) -> &'static str {
+        match self {
+            Self::OneInsert => "select count(*) from floor",
+            Self::OwnRows => "select count(*) from memories",
+        }
+    }
+}
+
+/// Writes one after the other, each a durable transaction, and prints the sample.
+pub fn sqlite(floor: Floor, database: &Path, content: &[u8], time: Duration) -> Result<()> {
+    let is_new = !database.exists();
     let connection = Connection::open(database)?;
-    connection.execute_batch(
-        "pragma journal_mode = wal;
-         pragma synchronous = full;
-         create table if not exists floor (
-           id text primary key, path text not null, content blob not null
-         ) strict;",
-    )?;
-    let first: i64 = connection.query_row("select count(*) from floor", [], |row| row.get(0))?;
-    let mut insert = connection.prepare("insert into floor values (?1, ?2, ?3)")?;
+    connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full")?;
+    if is_new {
+        floor.prepare(&connection)?;
+    }
+    let first: i64 = connection.query_row(floor.written(), [], |row| row.get(0))?;
     let begun = Instant::now();
     let mut latencies = Vec::new();
-    for number in first.. {
+    for number in first + 1.. {
         let before = Instant::now();
-        let (id, path) = (format!("mem_{number:026}"), format!("/notes/{number:010}.md"));
-        insert.execute((id, path, content))?;
+        floor.write(&connection, number, content)?;
         let after = Instant::now();
         latencies.push(after - before);
         if after - begun >= time {
@@ -62,8 +130,9 @@ pub fn sqlite(database: &Path, content: &[u8], time: Duration) -> Result<()> {
 }
 
 /// Runs [`sqlite`] in a process of its own.
-pub fn sqlite_elsewhere(database: &Path, time: Duration) -> Result<Sample> {
+pub fn sqlite_elsewhere(floor: Floor, database: &Path, time: Duration) -> Result<Sample> {
     let mut command = server::own("floor-sqlite")?;
+    command.arg(floor.to_possible_value().context("it has a name")?.get_name());
     command.arg(database).arg(time.as_millis().to_string());
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
     let text = String::from_utf8(output.stdout)?;

@@ -69,6 +69,8 @@ async fn store(bench: &Bench<'_>, on: &str, cluster: &Cluster, versions: usize) 
 enum Kind {
     Retrieve,
     Memories,
+    MemoriesWithContent,
+    Depth,
     Versions,
     VersionsOfMemory,
     Create,
@@ -76,13 +78,22 @@ enum Kind {
 
 impl Kind {
     /// Creates come last: they are what makes the small store grow.
-    const ALL: [Self; 5] =
-        [Self::Retrieve, Self::Memories, Self::Versions, Self::VersionsOfMemory, Self::Create];
+    const ALL: [Self; 7] = [
+        Self::Retrieve,
+        Self::Memories,
+        Self::MemoriesWithContent,
+        Self::Depth,
+        Self::Versions,
+        Self::VersionsOfMemory,
+        Self::Create,
+    ];
 
     fn what(self) -> &'static str {
         match self {
             Self::Retrieve => "retrieve",
             Self::Memories => "page of 100 memories",
+            Self::MemoriesWithContent => "page of 20 memories with content",
+            Self::Depth => "depth=1",
             Self::Versions => "page of 20 versions",
             Self::VersionsOfMemory => "page of 20 versions of one memory",
             Self::Create => "create 4 KiB",
@@ -96,6 +107,8 @@ impl Kind {
         match self {
             Self::Retrieve => server::reads(store, &ids),
             Self::Memories => Ok(Request::fixed(get("/memories?view=basic&limit=100"))),
+            Self::MemoriesWithContent => Ok(Request::fixed(get("/memories?view=full&limit=20"))),
+            Self::Depth => Ok(Request::fixed(get("/memories?depth=1&limit=100"))),
             Self::Versions => Ok(Request::fixed(get("/memory_versions?limit=20"))),
             Self::VersionsOfMemory => {
                 let first = get(&format!("/memory_versions?limit=20&memory_id={}", ids[0]));

@@ -177,6 +177,18 @@ pub async fn run(load: Load, targets: &[Target]) -> Result<Sample> {
     Sample::of(latencies, load.time)
 }
 
+/// The same from a thread of its own, so that who measures something else does not wait for it.
+pub async fn elsewhere(load: Load, targets: Vec<Target>) -> Result<Sample> {
+    let (done, sample) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let sample =
+            runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(load, &targets)));
+        let _ = done.send(sample);
+    });
+    sample.await?
+}
+
 /// Sends so many requests, one after the other; their times.
 pub async fn one_by_one(target: &Target, count: usize) -> Result<Sample> {
     let mut client = Client::connect(target.address).await?;

@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use floors::Floor;
 use load::{Load, Sample, Target};
 use server::Running;
 
@@ -72,16 +73,16 @@ enum Part {
 #[derive(Subcommand)]
 enum Role {
     FloorHttp { body: PathBuf },
-    FloorSqlite { database: PathBuf, milliseconds: u64 },
+    FloorSqlite { floor: Floor, database: PathBuf, milliseconds: u64 },
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
     match &options.role {
         Some(Role::FloorHttp { body }) => return floors::http(body),
-        Some(Role::FloorSqlite { database, milliseconds }) => {
+        Some(Role::FloorSqlite { floor, database, milliseconds }) => {
             let time = Duration::from_millis(*milliseconds);
-            return floors::sqlite(database, server::content().as_bytes(), time);
+            return floors::sqlite(*floor, database, server::content().as_bytes(), time);
         }
         None if !options.bench => return Ok(()),
         None => {}

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::floors::Floor;
 use crate::load::{self, Client, Load, Target};
 use crate::report::{self, Compared, Pair, Paired};
 use crate::server::{self, Filled, Running};
@@ -17,7 +18,11 @@ pub async fn measure(bench: &Bench<'_>) -> Result<()> {
         say(&reads(bench, &filled, connections).await?)?;
     }
     for connections in CONNECTIONS {
-        say(&creates(bench, connections).await?)?;
+        say(&creates(bench, connections, Floor::OneInsert).await?)?;
+    }
+    say(&format!("\n{}", report::compared_head("its own rows, straight into SQLite")))?;
+    for connections in CONNECTIONS {
+        say(&creates(bench, connections, Floor::OwnRows).await?)?;
     }
     say(&format!("\n{}", report::paired_head("alone", "beside 32 writers")))?;
     say(&beside(bench, &filled).await?)
@@ -35,8 +40,9 @@ async fn beside(bench: &Bench<'_>, filled: &Filled) -> Result<Paired> {
     let mut pairs = Vec::new();
     for _ in 0..bench.rounds {
         let alone = load::run(load(1), &reads).await?;
-        let (beside, _) =
-            tokio::try_join!(load::run(load(1), &reads), load::run(load(WRITERS), &creates))?;
+        let writers = load::elsewhere(load(WRITERS), creates.to_vec());
+        let beside = load::run(load(1), &reads).await?;
+        writers.await?;
         pairs.push([alone.p99, beside.p99]);
     }
     server.stop().await?;
@@ -62,19 +68,24 @@ async fn reads(bench: &Bench<'_>, filled: &Filled, connections: usize) -> Result
     Ok(Compared { what: "read 4 KiB", connections, pairs, aim: (connections > 1).then_some(0.5) })
 }
 
-async fn creates(bench: &Bench<'_>, connections: usize) -> Result<Compared> {
-    let url = server::file(&bench.folder.join(format!("created-{connections}.db")));
+async fn creates(bench: &Bench<'_>, connections: usize, floor: Floor) -> Result<Compared> {
+    let named = |what: &str| bench.folder.join(format!("{what}-{floor:?}-{connections}.db"));
+    let url = server::file(&named("created"));
     let server = Running::start(server::memstored(bench.program, &url, "full")).await?;
     let store = server::store(&mut Client::connect(server.address).await?).await?;
     let target = [Target { address: server.address, request: server::creates(&store)? }];
-    let floor = bench.folder.join(format!("floor-{connections}.db"));
+    let beside = named("floor");
     let mut pairs = Vec::new();
     for _ in 0..bench.rounds {
         let (sample, cost) = bench.round(&[&server], connections, &target).await?;
-        let floor = floors::sqlite_elsewhere(&floor, bench.time)?;
+        let floor = floors::sqlite_elsewhere(floor, &beside, bench.time)?;
         pairs.push(Pair { server: sample, floor, cost, floor_cost: None });
     }
     server.stop().await?;
-    let aim = Some(if connections > 1 { 3.0 } else { 0.6 });
+    let aim = match (floor, connections) {
+        (Floor::OneInsert, 1) => Some(0.6),
+        (Floor::OneInsert, _) => Some(3.0),
+        (Floor::OwnRows, _) => None,
+    };
     Ok(Compared { what: "create 4 KiB", connections, pairs, aim })
 }
