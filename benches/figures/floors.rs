@@ -73,7 +73,7 @@ impl Floor {
                 let (store, version) = ("memstore_01", format!("memver_{number:026}"));
                 let (actor, request) = ("apikey_01", format!("req_{number:026}"));
                 let (size, sha256, at) =
-                    (content.len(), [0_u8; 32], 1_764_000_000_000_000 + number);
+                    (i64::try_from(content.len())?, [0_u8; 32], 1_764_000_000_000_000 + number);
                 run("begin immediate", &[])?;
                 run(
                     "insert into versions values (?, ?, ?, 'created', ?, ?, ?, ?, ?, ?, null, null)",
