@@ -127,8 +127,13 @@ fn ok(body: &impl Serialize) -> Answer {
     Ok(answer(json(body)?))
 }
 
+/// What most answers fit in.
+const USUAL_BYTES: usize = 1024;
+
 fn json(body: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(body).map_err(Error::internal)
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, body).map_err(Error::internal)?;
+    Ok(bytes)
 }
 
 fn answer(json: impl Into<Body>) -> Response {
