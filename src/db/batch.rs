@@ -1,5 +1,6 @@
 //! One round of a batch: reads what its commands need with a few statements, and writes what they
-//! planned with a few multi-row ones. A statement costs more than the rows in it.
+//! planned with a few multi-row ones. On Postgres a statement costs more than the rows in it, and on
+//! SQLite no less than one for each row.
 
 use std::collections::BTreeSet;
 

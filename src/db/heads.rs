@@ -1,5 +1,4 @@
-//! Memories that were read from a SQLite file, kept so that reading one again costs no trip to the
-//! thread of a connection.
+//! Memories that were read from a SQLite file, kept so that reading one again asks no database.
 //!
 //! What is kept is true at one state of the file, and is used in no other. SQLite counts every
 //! commit, whoever makes it, in the index of its log (`sqlite.org/walformat.html`, section 2.2): the
