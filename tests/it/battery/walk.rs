@@ -53,7 +53,10 @@ async fn walk(server: &Server, path: &str, key: &str) -> Vec<String> {
         let page = server.get(&format!("{path}&page={token}")).await.ok();
         seen.extend(column(&page, key));
         match page["next_page"].as_str() {
-            Some(next) => token = next.to_owned(),
+            Some(next) => {
+                assert_ne!(next, token, "a page that leads to itself");
+                token = next.to_owned();
+            }
             None => return seen,
         }
         tokio::task::yield_now().await;
