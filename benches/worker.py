@@ -155,7 +155,7 @@ def main() -> None:
         "sync": f"a sync of {MEMORIES:,} memories that changes nothing",
         "flush": f"flush of {FLUSHED:,} new files, {PARALLEL} at once, durable",
     }
-    folder = Path(tempfile.mkdtemp(dir=place))
+    folder = Path(tempfile.mkdtemp(dir=place)).resolve()
     server = Server(program, folder)
     try:
         taken = [anyio.run(round_of, server, folder, number) for number in range(rounds)]

@@ -177,8 +177,9 @@ pub async fn run(load: Load, targets: &[Target]) -> Result<Sample> {
     Sample::of(latencies, load.time)
 }
 
-/// The same from a thread of its own, so that who measures something else does not wait for it.
-pub async fn elsewhere(load: Load, targets: Vec<Target>) -> Result<Sample> {
+/// The same, begun at once, from a thread of its own, so that who measures something else does not wait
+/// for it.
+pub fn elsewhere(load: Load, targets: Vec<Target>) -> impl Future<Output = Result<Sample>> {
     let (done, sample) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -186,7 +187,7 @@ pub async fn elsewhere(load: Load, targets: Vec<Target>) -> Result<Sample> {
             runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(load, &targets)));
         let _ = done.send(sample);
     });
-    sample.await?
+    async { sample.await? }
 }
 
 /// Sends so many requests, one after the other; their times.

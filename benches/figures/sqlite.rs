@@ -42,7 +42,7 @@ async fn beside(bench: &Bench<'_>, filled: &Filled) -> Result<Paired> {
         let alone = load::run(load(1), &reads).await?;
         let writers = load::elsewhere(load(WRITERS), creates.to_vec());
         let beside = load::run(load(1), &reads).await?;
-        writers.await?;
+        anyhow::ensure!(writers.await?.rate > 0.0, "nobody wrote");
         pairs.push([alone.p99, beside.p99]);
     }
     server.stop().await?;
