@@ -83,9 +83,14 @@ async fn what_was_acknowledged_survives_crashes_of_postgres_and_nothing_is_made_
     let cluster = Cluster::start();
     let folder = TempDir::new().unwrap();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"];
+    let many = ["--max-memories-per-store", "1000000"];
     let database = ["--database-url", &cluster.url];
-    let start =
-        || Program::spawn(&mut program::command(folder.path(), &[&serve[..], &database].concat()));
+    let start = || {
+        Program::spawn(&mut program::command(
+            folder.path(),
+            &[&serve[..], &many, &database].concat(),
+        ))
+    };
     let programs = [start(), start()];
     let (_, store) =
         programs[0].call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));

@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::Program;
-use crate::support::program::command;
+use crate::support::program::tampered;
 use crate::support::server::text;
 
 const KEY: &str = "durable-key";
@@ -16,19 +16,7 @@ fn serve(folder: &Path) -> Program {
     Program::serve(folder, &["--api-key", KEY, "--log", "error"])
 }
 
-/// Starts the server under strace, which makes the `when`-th call of `syscall` fail, and only that:
-/// what comes after it would succeed.
-fn serve_with_fault(folder: &Path, syscall: &str, error: &str, when: usize) -> Program {
-    let plain = command(folder, &[]);
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={syscall}")])
-        .args(["-e", &format!("inject={syscall}:error={error}:when={when}")])
-        .arg(plain.get_program())
-        .args(["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"])
-        .current_dir(folder);
-    Program::spawn(&mut strace)
-}
+const SERVE: [&str; 7] = ["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"];
 
 /// SQLite itself would go on committing after a failed fsync; the server must not. (The second
 /// sync is of the folder, whose failure SQLite ignores.)
@@ -39,7 +27,8 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_health_says_why() {
         let plain = serve(folder.path());
         plain.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "before"})));
         plain.stop();
-        let server = serve_with_fault(folder.path(), "fsync,fdatasync", "EIO", when);
+        let mut failing = tampered(folder.path(), &SERVE, "fsync,fdatasync", "error=EIO", when);
+        let server = Program::spawn(&mut failing);
         let create = || server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
 
         let mut acknowledged = 0;

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::program::command;
+use crate::support::program::tampered;
 use crate::support::server::text;
 use crate::support::{Direct, Program, Soak};
 
@@ -16,7 +15,7 @@ const KEY: &str = "durable-key";
 const FAULTS: u64 = 8;
 /// Changes after which the fault must have shown, or never will.
 const CHANGES: usize = 60;
-const SERVE: [&str; 5] = ["serve", "--api-key", KEY, "--log", "error"];
+const SERVE: [&str; 7] = ["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"];
 
 /// Which call fails, how, and the how manieth.
 struct Fault {
@@ -25,24 +24,13 @@ struct Fault {
     when: u64,
 }
 
-/// Starts the server under strace, which makes one call fail, and only that: what comes after it
-/// would succeed.
 fn serve_with(folder: &Path, fault: &Fault) -> Result<Program, String> {
-    let Fault { call, error, when } = fault;
-    let plain = command(folder, &[]);
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
-        .args(["-e", &format!("inject={call}:error={error}:when={when}")])
-        .arg(plain.get_program())
-        .args(SERVE)
-        .args(["--listen", "127.0.0.1:0"])
-        .current_dir(folder);
-    Program::try_spawn(&mut strace)
+    let error = format!("error={}", fault.error);
+    Program::try_spawn(&mut tampered(folder, &SERVE, fault.call, &error, fault.when))
 }
 
 fn serve(folder: &Path) -> Program {
-    Program::serve(folder, &SERVE[1..])
+    Program::serve(folder, &SERVE[3..])
 }
 
 /// What was told of each memory.

@@ -1,31 +1,23 @@
 //! An upgrade is killed at any of its writes: the next start finishes it, and nothing is lost.
 
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::program::command;
+use crate::support::program::tampered;
 use crate::support::{Direct, Program, Soak, old};
 
 const KILLS: u64 = 12;
-/// Two of three calls that write are among so many; the last upgrades come to their end.
+/// More calls than an upgrade makes, so that some come to their end.
 const MOST: u64 = 200;
 const SERVE: [&str; 7] =
     ["serve", "--listen", "127.0.0.1:0", "--api-key", "upgrade-key", "--log", "error"];
 
 /// Starts the program, which is killed when it is about to make such a call.
 fn start_and_kill(folder: &Path, call: u64) {
-    let plain = command(folder, &[]);
-    let mut strace = Command::new("strace");
     let calls = "pwrite64,fdatasync,fsync,ftruncate";
-    strace
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
-        .args(["-e", &format!("inject={calls}:signal=KILL:when={call}")])
-        .arg(plain.get_program())
-        .args(SERVE)
-        .current_dir(folder);
-    drop(Program::try_spawn(&mut strace));
+    let mut killed = tampered(folder, &SERVE, calls, "signal=KILL", call);
+    drop(Program::try_spawn(&mut killed));
 }
 
 #[tokio::test]

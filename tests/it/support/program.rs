@@ -26,6 +26,20 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// The same under strace, which does something to the `when`-th of the named calls, and to that alone:
+/// what comes after it would succeed.
+pub fn tampered(folder: &Path, arguments: &[&str], calls: &str, with: &str, when: u64) -> Command {
+    let plain = command(folder, arguments);
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
+        .args(["-e", &format!("inject={calls}:{with}:when={when}")])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(folder);
+    strace
+}
+
 /// Runs a command to its end.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()

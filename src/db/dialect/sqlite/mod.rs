@@ -29,6 +29,8 @@ const READERS: usize = 4;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Distinct statements that are kept prepared by each connection.
 const STATEMENTS: usize = 128;
+/// A connection is never used by two threads at once.
+const COMMON: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
 
 /// Opens the connection that writes; makes the file, readable by its owner only.
 pub fn open_writer(location: &Location, durability: Durability) -> Result<Connection> {
@@ -138,31 +140,30 @@ impl Manager for Readers {
 }
 
 fn open(location: &Location) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match location.file() {
-        Some(path) => Connection::open_with_flags(path, flags)?,
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | COMMON;
+    prepared(match location.file() {
+        Some(path) => Connection::open_with_flags(uri(path), flags)?,
         None => Connection::open_in_memory_with_flags(flags)?,
-    };
-    prepared(connection)
+    })
 }
 
 fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let mut uri = String::from("file:");
+    let immutable = if is_at_rest(path) { "?immutable=1" } else { "" };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | COMMON;
+    prepared(Connection::open_with_flags(uri(path) + immutable, flags)?)
+}
+
+/// A path as SQLite takes it, which reads any that begins with `file:` as a URI.
+fn uri(path: &Path) -> String {
+    let mut uri = String::from(if path.is_absolute() { "file://" } else { "file:" });
     for byte in path.as_os_str().as_bytes() {
-        // Nothing that a URI has a use for stands in it as it is.
         match byte {
             b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
             _ if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
             _ => drop(write!(uri, "%{byte:02x}")),
         }
     }
-    if is_at_rest(path) {
-        uri.push_str("?immutable=1");
-    }
-    prepared(Connection::open_with_flags(uri, flags)?)
+    uri
 }
 
 fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
@@ -182,4 +183,25 @@ fn words(error: rusqlite::Error) -> String {
 
 fn cant_open(location: &Location, error: impl std::fmt::Display) -> Error {
     Error::Unavailable { reason: format!("can't open {location}: {error}"), retry: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_have_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["plain.db", "file:x?mode=ro", "100%41 #1.db", "ü", "-q"] {
+            let path = folder.path().join(name);
+            let location = Location::File(path.clone());
+
+            let writer = open_writer(&location, Durability::Full).unwrap();
+            writer.execute_batch("create table t (x)").unwrap();
+            drop(writer);
+            open_reader(&location).unwrap();
+
+            assert!(path.metadata().unwrap().len() > 0, "{name}");
+        }
+    }
 }
