@@ -129,6 +129,12 @@ impl Connection {
         }
     }
 
+    /// How long SQLite waits for other processes. (Not by its pragma, which acts when it is compiled: one
+    /// that is kept prepared does nothing.)
+    pub fn wait_for_others(&self, time: Duration) -> sqlx::Result<()> {
+        self.sqlite().map_or(Ok(()), |connection| sqlite::wait_for_others(connection, time))
+    }
+
     /// Runs a statement; answers how many rows it changed.
     pub async fn execute(&mut self, sql: Sql) -> sqlx::Result<u64> {
         match self.sqlite() {

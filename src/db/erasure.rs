@@ -19,7 +19,7 @@ impl Shared {
         if let Backend::Sqlite(OneFile { file: Some(file), .. }) = &self.backend {
             self.truncate(connection).await?;
             let rewrite = match traces {
-                Some(traces) => file.holds(traces).await?,
+                Some(traces) => file.holds(traces)?,
                 None => true,
             };
             if rewrite {

@@ -1,7 +1,12 @@
 //! The write-ahead log of a SQLite file: how it is kept small, and emptied.
 
+use std::time::Duration;
+
 use super::connection::Connection;
+use super::dialect::sqlite;
 use super::sql::Sql;
+
+const TRUNCATES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Copies the log into the file as far as readers allow.
 pub async fn checkpoint(connection: &mut Connection) -> sqlx::Result<()> {
@@ -11,9 +16,9 @@ pub async fn checkpoint(connection: &mut Connection) -> sqlx::Result<()> {
 /// Copies the log into the file and empties it; false where a reader prevents that for half a
 /// second. (Everyone else waits meanwhile.)
 pub async fn truncate(connection: &mut Connection) -> sqlx::Result<bool> {
-    connection.execute(Sql::new("pragma busy_timeout = 500")).await?;
+    connection.wait_for_others(TRUNCATES_WITHIN)?;
     let row = connection.fetch_one(Sql::new("pragma wal_checkpoint(truncate)")).await;
-    connection.execute(Sql::new("pragma busy_timeout = 5000")).await?;
+    connection.wait_for_others(sqlite::BUSY_WAIT)?;
     Ok(row?.get::<i64>(0)? == 0)
 }
 

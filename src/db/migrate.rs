@@ -143,6 +143,8 @@ pub async fn update(connection: &mut Connection) -> Result<Schema> {
             }
             other => Error::internal(other),
         })?;
+        // A newer program may have been faster.
+        schema(connection).await?;
     }
     Ok(before)
 }

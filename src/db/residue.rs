@@ -80,10 +80,8 @@ impl DatabaseFile {
     }
 
     /// Says whether free space still holds a trace. The log must have been truncated before.
-    pub async fn holds(&self, traces: &Traces) -> Result<bool> {
-        let (file, traces) = (Arc::clone(&self.0), traces.clone());
-        let searched = tokio::task::spawn_blocking(move || search(&file, &traces)).await;
-        searched.map_err(Error::internal)?.map_err(Error::internal)
+    pub fn holds(&self, traces: &Traces) -> Result<bool> {
+        search(&self.0, traces).map_err(Error::internal)
     }
 }
 

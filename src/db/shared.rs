@@ -45,6 +45,9 @@ pub enum Backend {
 pub struct OneFile {
     readers: Option<Pool<Readers>>,
     writer: Arc<Mutex<Connection>>,
+    /// Held by the change that has borrowed a thread: more than one would only wait for the writer's
+    /// connection, each on a thread of a pool that has an end.
+    turn: Arc<Mutex<()>>,
     /// Reads hold it shared; an erasure holds it alone while it truncates the log.
     pub gate: RwLock<()>,
     /// The file, where it may be changed.
@@ -65,6 +68,7 @@ impl OneFile {
             readers: file.map(|_| sqlite::readers(location)).transpose()?,
             writer: Arc::new(Mutex::new(writer.into())),
             heads: OnceLock::new(),
+            turn: Arc::default(),
             gate: RwLock::new(()),
             file: file.map(DatabaseFile::open).transpose()?,
         })
@@ -109,10 +113,14 @@ impl Shared {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let work = work(Arc::clone(self));
-        let done = match self.backend {
-            Backend::Sqlite(_) => {
-                let runtime = Handle::current();
-                tokio::task::spawn_blocking(move || runtime.block_on(work))
+        let done = match &self.backend {
+            Backend::Sqlite(file) => {
+                let (runtime, turn) = (Handle::current(), Arc::clone(&file.turn));
+                tokio::spawn(async move {
+                    let _turn = turn.lock().await;
+                    let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
+                    done.map_err(Error::internal)?
+                })
             }
             Backend::Postgres(_) => tokio::spawn(work),
         };

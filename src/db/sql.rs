@@ -107,6 +107,7 @@ impl Sql {
     /// Puts another statement's text and values behind this one's; parameters of neither are
     /// numbered.
     pub fn append(&mut self, other: Self) -> &mut Self {
+        debug_assert!(!self.numbered && !other.numbered);
         self.args.extend(other.args);
         self.push(&other.text)
     }

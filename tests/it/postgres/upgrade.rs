@@ -16,6 +16,7 @@ const MOST: u64 = 100;
 #[tokio::test]
 async fn an_upgrade_that_is_cut_after_any_message_is_finished_by_the_next_start() {
     let mut soak = Soak::of("upgrade", CUTS);
+    let (mut rounds, mut cut) = (0, 0);
     while let Some(seed) = soak.next_seed() {
         let database = Database::postgres();
         let mut direct = database.direct().await;
@@ -34,7 +35,9 @@ async fn an_upgrade_that_is_cut_after_any_message_is_finished_by_the_next_start(
 
         proxy.cut_after(i64::try_from(1 + seed.wrapping_mul(17) % MOST).unwrap());
         let first = open().await;
-        soak.count("cut", usize::from(proxy.has_cut()));
+        let has_cut = proxy.has_cut();
+        soak.count("cut", usize::from(has_cut));
+        (rounds, cut) = (rounds + 1, cut + u64::from(has_cut));
         soak.count("refused", usize::from(first.is_err()));
         drop(first);
         let db = open().await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -42,4 +45,5 @@ async fn an_upgrade_that_is_cut_after_any_message_is_finished_by_the_next_start(
 
         old::check(&mut direct).await;
     }
+    assert!(rounds < CUTS || (1..rounds).contains(&cut), "{cut} of {rounds} were cut");
 }

@@ -26,9 +26,12 @@ use crate::db::location::{Durability, Location};
 use crate::domain::{Error, Result};
 
 const READERS: usize = 4;
-const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process.
+pub const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Distinct statements that are kept prepared by each connection.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 64;
+/// The writer's: the row counts of inserts, up to 32, tell them apart.
+const WRITER_STATEMENTS: usize = 256;
 /// A connection is never used by two threads at once.
 const COMMON: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
 
@@ -40,8 +43,13 @@ pub fn open_writer(location: &Location, durability: Durability) -> Result<Connec
     let opened = || {
         let connection = open(location)?;
         if location.file().is_some() {
-            connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+            let mode = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+            let mode = connection.pragma_update_and_check(None, "journal_mode", "wal", mode)?;
+            if mode != "wal" {
+                return Ok(Err("a write-ahead log can't be kept beside it"));
+            }
         }
+        connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
         let synchronous = match durability {
             Durability::Full => "full",
             Durability::Relaxed => "off",
@@ -49,9 +57,14 @@ pub fn open_writer(location: &Location, durability: Durability) -> Result<Connec
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update_and_check(None, "secure_delete", "on", |_| Ok(()))?;
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
-        Ok(connection)
+        Ok(Ok(connection))
     };
-    opened().map_err(|error: rusqlite::Error| cant_open(location, words(error)))
+    let opened = opened().map_err(|error: rusqlite::Error| cant_open(location, words(error)))?;
+    opened.map_err(|why| cant_open(location, why))
+}
+
+pub fn wait_for_others(connection: &Connection, time: Duration) -> sqlx::Result<()> {
+    connection.busy_timeout(time).map_err(trouble)
 }
 
 /// Opens a file only to read it: nothing is made, changed or left behind.
