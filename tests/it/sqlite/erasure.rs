@@ -218,6 +218,10 @@ async fn a_reader_that_holds_the_log_makes_it_503_until_it_is_gone() {
     let held = server.call("POST", &redact, None).await;
     assert_eq!(held.header("x-should-retry"), Some("true"));
     held.refused(503);
+    // The second time too it is told soon: nobody can read meanwhile.
+    let begun = std::time::Instant::now();
+    server.call("POST", &redact, None).await.refused(503);
+    assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
     let seen = server.get(&format!("{store}/memory_versions/{version}")).await.ok();
     assert!(seen["content"].is_null(), "it is hidden at once");
     other.run("rollback").await;
