@@ -258,6 +258,33 @@ async fn an_erasure_that_was_held_up_is_finished_while_others_write() {
     }
 }
 
+/// Changes that wait for the writer must not take the threads that it waits for: here there is one.
+#[test]
+fn changes_and_redactions_that_wait_for_each_other_need_one_thread_beside_the_writer() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
+    let work = async {
+        let (_folder, server) = on_disk().await;
+        let store = server.store().await;
+        for round in 0..10 {
+            let made = server.memory(&store, &format!("/{round}"), "secret content of mine").await;
+            server.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+            let version = text(&made, "memory_version_id");
+            let redact = format!("{store}/memory_versions/{version}/redact");
+            let keys = (0..8).map(|number| {
+                server.post("/x/v1/api_keys", json!({"name": format!("{round}-{number}")}))
+            });
+            let keys = futures_util::future::join_all(keys);
+            let (redacted, _) = tokio::join!(server.call("POST", &redact, None), keys);
+            redacted.ok();
+        }
+    };
+    let done = runtime
+        .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(30), work).await });
+    runtime.shutdown_background();
+    assert!(done.is_ok(), "they wait for each other");
+}
+
 /// As if the process had been killed between the commit and the truncation.
 #[tokio::test]
 async fn the_next_start_finishes_an_erasure_that_was_cut_short() {
