@@ -4,6 +4,7 @@ mod copy;
 mod doctor;
 mod inspect;
 mod keys;
+mod later;
 mod migrate;
 mod mount;
 mod output;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::later::Later;
 use crate::client::ClientError;
 use crate::config;
 use crate::domain::Error;
@@ -50,7 +52,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start the server
-    Serve(config::Serve),
+    Serve(Later<config::Serve>),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(keys::Key),
@@ -58,19 +60,19 @@ enum Command {
     #[command(subcommand)]
     Workspace(workspaces::Workspace),
     /// Bring the schema of a database up to date
-    Migrate(migrate::Migrate),
+    Migrate(Later<migrate::Migrate>),
     /// Look a database over
-    Doctor(doctor::Doctor),
+    Doctor(Later<doctor::Doctor>),
     /// Move a whole installation from one database to another
-    Copy(copy::Copy),
+    Copy(Later<copy::Copy>),
     /// Mount the stores of a session, or one store, as folders
-    Mount(mount::Mount),
+    Mount(Later<mount::Mount>),
     #[command(flatten)]
     Inspect(inspect::Inspect),
     /// Print what a shell needs to complete commands
-    Completions(shell::Completions),
+    Completions(Later<shell::Completions>),
     /// Print the manual, or write it as pages for man
-    Man(shell::Man),
+    Man(Later<shell::Man>),
 }
 
 /// Why a command failed.
@@ -148,16 +150,16 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, matches: &ArgMatches) -> Done {
     match cli.command {
-        Command::Serve(settings) => serve::run(settings).await,
+        Command::Serve(Later(settings)) => serve::run(settings).await,
         Command::Key(command) => keys::run(command, innermost(matches)).await,
         Command::Workspace(command) => workspaces::run(command, innermost(matches)).await,
-        Command::Migrate(migrate) => migrate::run(migrate).await,
-        Command::Doctor(doctor) => doctor::run(doctor).await,
-        Command::Copy(copy) => copy::run(copy).await,
-        Command::Mount(mount) => mount::run(mount).await,
+        Command::Migrate(Later(migrate)) => migrate::run(migrate).await,
+        Command::Doctor(Later(doctor)) => doctor::run(doctor).await,
+        Command::Copy(Later(copy)) => copy::run(copy).await,
+        Command::Mount(Later(mount)) => mount::run(mount).await,
         Command::Inspect(inspect) => inspect::run(inspect).await,
-        Command::Completions(completions) => shell::completions(&completions),
-        Command::Man(man) => shell::man(&man),
+        Command::Completions(Later(completions)) => shell::completions(&completions),
+        Command::Man(Later(man)) => shell::man(&man),
     }
 }
 

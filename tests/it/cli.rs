@@ -307,6 +307,26 @@ fn nothing_that_a_client_sends_is_logged() {
 }
 
 #[test]
+fn the_help_of_a_command_says_what_the_list_of_commands_says() {
+    let folder = TempDir::new().unwrap();
+    let help =
+        |arguments: &[&str]| String::from_utf8(run(folder.path(), arguments).stdout).unwrap();
+    let all = help(&["--help"]);
+    let listed = all.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let listed: Vec<_> = listed.lines().map(|line| line.trim().split_once("  ").unwrap()).collect();
+    assert!(listed.len() > 25, "{listed:?}");
+
+    for (command, says) in listed {
+        if command != "help" {
+            for asked in [[command, "--help"], ["help", command]] {
+                let help = help(&asked);
+                assert_eq!(help.lines().next(), Some(says.trim()), "{command}");
+            }
+        }
+    }
+}
+
+#[test]
 fn help_is_complete_and_settings_have_variables() {
     let folder = TempDir::new().unwrap();
     let help = run(folder.path(), &["serve", "--help"]);

@@ -24,6 +24,7 @@ mod watch;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::later::Later;
 use super::output::{Color, Out};
 use super::server::ServerFlags;
 use super::{Done, Failure, output, seconds};
@@ -36,66 +37,66 @@ use crate::history::when;
 #[derive(Subcommand)]
 pub enum Inspect {
     /// List memory stores
-    Stores(stores::Stores),
+    Stores(Later<stores::Stores>),
     /// List memories, as they are or as they were
-    Ls(files::Ls),
+    Ls(Later<files::Ls>),
     /// Print a memory, as it is or as it was
-    Cat(files::Cat),
+    Cat(Later<files::Cat>),
     /// Write a memory
-    Put(files::Put),
+    Put(Later<files::Put>),
     /// Move a memory
-    Mv(files::Mv),
+    Mv(Later<files::Mv>),
     /// Delete memories; their versions stay
-    Rm(files::Rm),
+    Rm(Later<files::Rm>),
     /// Show who changed what, newest first
-    Log(log::Log),
+    Log(Later<log::Log>),
     /// Show one version and what it changed
-    Show(diff::Show),
+    Show(Later<diff::Show>),
     /// Compare versions, moments, or a version and a file
-    Diff(diff::Diff),
+    Diff(Later<diff::Diff>),
     /// Show which version each line of a memory comes from
-    Blame(blame::Blame),
+    Blame(Later<blame::Blame>),
     /// Write back an old version, or the state of a moment
-    Restore(back::Restore),
+    Restore(Later<back::Restore>),
     /// Put back everything that one session changed
-    Undo(back::Undo),
+    Undo(Later<back::Undo>),
     /// Erase the content and path of versions for good
-    Redact(journal::Redact),
+    Redact(Later<journal::Redact>),
     /// Show the journal of a store or workspace (memstored only)
-    Journal(journal::Journal),
+    Journal(Later<journal::Journal>),
     /// Show sizes over time, and who wrote how much
-    Stat(stat::Stat),
+    Stat(Later<stat::Stat>),
     /// Write memories to files
-    Export(export::Export),
+    Export(Later<export::Export>),
     /// Write files to memories
-    Import(import::Import),
+    Import(Later<import::Import>),
     /// Follow new versions as they come
-    Watch(watch::Watch),
+    Watch(Later<watch::Watch>),
     /// Show what the server takes you for
-    Whoami(stores::Whoami),
+    Whoami(Later<stores::Whoami>),
 }
 
 pub async fn run(inspect: Inspect) -> Done {
     match inspect {
-        Inspect::Stores(verb) => verb.run().await,
-        Inspect::Ls(verb) => verb.run().await,
-        Inspect::Cat(verb) => verb.run().await,
-        Inspect::Put(verb) => verb.run().await,
-        Inspect::Mv(verb) => verb.run().await,
-        Inspect::Rm(verb) => verb.run().await,
-        Inspect::Log(verb) => verb.run().await,
-        Inspect::Show(verb) => verb.run().await,
-        Inspect::Diff(verb) => verb.run().await,
-        Inspect::Blame(verb) => verb.run().await,
-        Inspect::Restore(verb) => verb.run().await,
-        Inspect::Undo(verb) => verb.run().await,
-        Inspect::Redact(verb) => verb.run().await,
-        Inspect::Journal(verb) => verb.run().await,
-        Inspect::Stat(verb) => verb.run().await,
-        Inspect::Export(verb) => verb.run().await,
-        Inspect::Import(verb) => verb.run().await,
-        Inspect::Watch(verb) => verb.run().await,
-        Inspect::Whoami(verb) => verb.run().await,
+        Inspect::Stores(Later(verb)) => verb.run().await,
+        Inspect::Ls(Later(verb)) => verb.run().await,
+        Inspect::Cat(Later(verb)) => verb.run().await,
+        Inspect::Put(Later(verb)) => verb.run().await,
+        Inspect::Mv(Later(verb)) => verb.run().await,
+        Inspect::Rm(Later(verb)) => verb.run().await,
+        Inspect::Log(Later(verb)) => verb.run().await,
+        Inspect::Show(Later(verb)) => verb.run().await,
+        Inspect::Diff(Later(verb)) => verb.run().await,
+        Inspect::Blame(Later(verb)) => verb.run().await,
+        Inspect::Restore(Later(verb)) => verb.run().await,
+        Inspect::Undo(Later(verb)) => verb.run().await,
+        Inspect::Redact(Later(verb)) => verb.run().await,
+        Inspect::Journal(Later(verb)) => verb.run().await,
+        Inspect::Stat(Later(verb)) => verb.run().await,
+        Inspect::Export(Later(verb)) => verb.run().await,
+        Inspect::Import(Later(verb)) => verb.run().await,
+        Inspect::Watch(Later(verb)) => verb.run().await,
+        Inspect::Whoami(Later(verb)) => verb.run().await,
     }
 }
 
