@@ -83,7 +83,7 @@ impl State {
 macro_rules! ask {
     ($self:ident, $sql:ident, $method:ident) => {{
         let Native::Postgres(connection) = &mut $self.native else {
-            return Err(sqlx::Error::WorkerCrashed);
+            return Err(given_up());
         };
         let (text, arguments) = $sql.for_postgres()?;
         let query = sqlx::query_with::<Postgres, PgArguments>(text, arguments);
@@ -144,11 +144,14 @@ impl Connection {
     }
 
     pub async fn fetch_all(&mut self, sql: Sql) -> sqlx::Result<Vec<Row>> {
-        if let Some(connection) = self.sqlite() {
-            return sqlite::fetch(connection, &sql);
+        match &self.native {
+            Native::Reader(connection) => sqlite::list(connection, &sql),
+            Native::Writer(connection) => sqlite::fetch(connection, &sql),
+            Native::Postgres(_) | Native::GivenUp => {
+                let rows = ask!(self, sql, fetch_all)?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
         }
-        let rows = ask!(self, sql, fetch_all)?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
     pub async fn fetch_optional(&mut self, sql: Sql) -> sqlx::Result<Option<Row>> {
@@ -246,10 +249,14 @@ impl Connection {
                 let usual = postgres::times(postgres::purpose(connection));
                 sqlx::raw_sql(usual).execute(&mut **connection).await?;
             }
-            Native::GivenUp => return Err(sqlx::Error::WorkerCrashed.into()),
+            Native::GivenUp => return Err(given_up().into()),
         }
         Ok(())
     }
+}
+
+fn given_up() -> sqlx::Error {
+    sqlx::Error::Protocol("the connection was given up".into())
 }
 
 /// A connection that is dropped within a transaction does not return to its pool: closing it takes

@@ -7,7 +7,6 @@ use crate::domain::{Error, Result};
 
 pub fn judge(error: &sqlx::Error) -> Verdict {
     sqlite::judge(error).or_else(|| postgres::judge(error)).unwrap_or(match error {
-        sqlx::Error::WorkerCrashed => Verdict::Fatal,
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Verdict::Lost,
         _ => Verdict::Unexpected,
     })

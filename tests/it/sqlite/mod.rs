@@ -4,5 +4,6 @@ mod disk;
 mod erasure;
 mod faults;
 mod heads;
+mod lists;
 mod schema;
 mod upgrade;

@@ -84,7 +84,8 @@ pub fn code(error: &sqlx::Error) -> Option<i32> {
 /// What an error of SQLite means; `None` for any other.
 pub fn judge(error: &sqlx::Error) -> Option<Verdict> {
     Some(match code(error)? {
-        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Verdict::Busy,
+        // Interrupted is what took too long.
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_INTERRUPT => Verdict::Busy,
         ffi::SQLITE_FULL => Verdict::DiskFull,
         ffi::SQLITE_CANTOPEN => Verdict::CantOpen,
         ffi::SQLITE_IOERR | ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Verdict::Fatal,

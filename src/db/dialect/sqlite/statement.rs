@@ -1,10 +1,20 @@
 //! Statements of SQLite's: each runs to its end on the thread that asks for it, and stays prepared.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, Statement, ToSql};
+use std::time::{Duration, Instant};
 
-use super::error::trouble;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, Statement, ToSql, ffi};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::error::{code, trouble};
 use crate::db::sql::{Arg, Row, Sql};
+
+/// A list that takes longer is begun again where nobody has to wait for its thread.
+const SOON: Duration = Duration::from_millis(20);
+/// One that takes longer is given up, as on Postgres.
+const AT_MOST: Duration = Duration::from_secs(15);
+/// Steps of SQLite's machine between two looks at the clock: some 20 microseconds.
+const STEPS: i32 = 256;
 
 /// A value of one of the types that the schema has.
 #[derive(Debug)]
@@ -40,6 +50,34 @@ pub fn fetch(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
         Ok(fetched)
     };
     run().map_err(trouble)
+}
+
+/// The same beside others who need the thread: while a long list is read, they go to another, which
+/// costs more than a short one takes.
+pub fn list(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
+    match fetch_within(SOON, connection, sql) {
+        Err(error) if code(&error) == Some(ffi::SQLITE_INTERRUPT) => {
+            in_place(|| fetch_within(AT_MOST, connection, sql))
+        }
+        list => list,
+    }
+}
+
+/// A runtime of one thread has no other.
+fn in_place<T>(run: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => run(),
+        _ => tokio::task::block_in_place(run),
+    }
+}
+
+fn fetch_within(time: Duration, connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
+    let begun = Instant::now();
+    let is_over = move || begun.elapsed() > time;
+    connection.progress_handler(STEPS, Some(is_over)).map_err(trouble)?;
+    let fetched = fetch(connection, sql);
+    connection.progress_handler(0, None::<fn() -> bool>).map_err(trouble)?;
+    fetched
 }
 
 fn prepare<'c>(connection: &'c Connection, sql: &Sql) -> rusqlite::Result<CachedStatement<'c>> {
