@@ -104,6 +104,16 @@ fn newer_schema(version: i64) -> Error {
     }
 }
 
+fn unfinished_schema(version: i64) -> Error {
+    Error::Unavailable {
+        reason: format!(
+            "schema {version} of this database was begun and never finished: restore it from a \
+             backup"
+        ),
+        retry: false,
+    }
+}
+
 fn other_schema(version: i64) -> Error {
     Error::Unavailable {
         reason: format!(
@@ -138,6 +148,7 @@ pub async fn update(connection: &mut Connection) -> Result<Schema> {
             MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
                 newer_schema(version)
             }
+            MigrateError::Dirty(version) => unfinished_schema(version),
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 verdict::trouble(error)
             }
@@ -190,4 +201,19 @@ async fn found(connection: &mut Connection, fresh: Fresh) -> sqlx::Result<Instal
     batch::journal(&mut script, &[founding]);
     connection.write_and_commit(script).await?;
     Ok(Installation { organization: fresh.organization, first_workspace: fresh.workspace })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::migrate::MigrationType;
+
+    use super::*;
+
+    #[test]
+    fn what_is_applied_to_a_file_fits_one_transaction_and_goes_one_way() {
+        for migration in SQLITE.iter() {
+            assert!(!migration.no_tx, "{}", migration.description);
+            assert_eq!(migration.migration_type, MigrationType::Simple);
+        }
+    }
 }

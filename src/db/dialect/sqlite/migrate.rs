@@ -2,10 +2,10 @@
 //! the schema from before or the new one. The table of what was applied is the one that sqlx keeps on
 //! Postgres.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, TransactionBehavior};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 
 use super::error::trouble;
 
@@ -19,15 +19,15 @@ const APPLIED: &str = "create table if not exists _sqlx_migrations (
 )";
 
 /// Another process that starts at the same time waits for the transaction, and finds nothing left.
-pub fn run(connection: &mut Connection, migrator: &Migrator) -> sqlx::Result<()> {
+pub fn run(connection: &mut Connection, migrator: &Migrator) -> Result<(), MigrateError> {
     let mut run = || {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(APPLIED)?;
-        let applied: BTreeSet<i64> = transaction
-            .prepare("select version from _sqlx_migrations")?
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for migration in migrator.iter().filter(|one| !applied.contains(&one.version)) {
+        let applied = applied(&transaction)?;
+        if let Some(refused) = refused(&applied, migrator) {
+            return Ok(Err(refused));
+        }
+        for migration in migrator.iter().filter(|one| !applied.contains_key(&one.version)) {
             transaction.execute_batch(migration.sql.as_str())?;
             let row = (migration.version, &*migration.description, &*migration.checksum);
             transaction.execute(
@@ -36,7 +36,22 @@ pub fn run(connection: &mut Connection, migrator: &Migrator) -> sqlx::Result<()>
                 row,
             )?;
         }
-        transaction.commit()
+        transaction.commit().map(Ok)
     };
-    run().map_err(trouble)
+    run().map_err(|error| MigrateError::Execute(trouble(error)))?
+}
+
+/// Versions, and whether each was finished.
+fn applied(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, bool>> {
+    let mut versions = connection.prepare("select version, success from _sqlx_migrations")?;
+    versions.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// What was applied while this process waited for its turn may be more than it knows.
+fn refused(applied: &BTreeMap<i64, bool>, migrator: &Migrator) -> Option<MigrateError> {
+    applied.iter().rev().find_map(|(version, finished)| match finished {
+        _ if !migrator.version_exists(*version) => Some(MigrateError::VersionMissing(*version)),
+        false => Some(MigrateError::Dirty(*version)),
+        true => None,
+    })
 }
