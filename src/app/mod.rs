@@ -87,8 +87,13 @@ impl App {
             workers: work::Workers::default(),
             ending: CancellationToken::new(),
         };
-        app.enroll_configured_key().await?;
-        Ok(app)
+        match app.enroll_configured_key().await {
+            Ok(()) => Ok(app),
+            Err(error) => {
+                app.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// Does what a server does beside answering: finishes erasures that a crash cut short, and

@@ -35,14 +35,27 @@ pub async fn run(settings: Serve) -> Done {
         listener.map_err(|error| cant(&format!("listen on {}", settings.listen), &error))?;
     let figures = figures(settings.metrics_listen, stop.clone()).await?;
     let app = Arc::new(open(&settings).await?);
+    let served = serve(&settings, &app, listener, figures, stop).await;
+    app.close().await;
+    served
+}
+
+async fn serve(
+    settings: &Serve,
+    app: &Arc<App>,
+    listener: Listener,
+    figures: Option<SocketAddr>,
+    stop: CancellationToken,
+) -> Done {
+    let local = settings.listen.ip().is_loopback();
     // After all that can fail, since the key is shown only once.
-    let key = first_key(&settings, &app, local).await?;
+    let key = first_key(settings, app, local).await?;
     app.start().await?;
     let address = listener.address().map_err(|error| cant("tell the address", &error))?;
-    greet(&settings, address, figures, key.as_ref())?;
+    greet(settings, address, figures, key.as_ref())?;
 
     let http = Arc::new(Http {
-        app: Arc::clone(&app),
+        app: Arc::clone(app),
         settings: http::Settings {
             lenient_headers: settings.lenient_headers,
             hosts: Hosts::new(&settings.allowed_host, local.then(|| settings.listen.ip())),
@@ -53,7 +66,6 @@ pub async fn run(settings: Serve) -> Done {
     });
     let router = http::router(Arc::clone(&http));
     listener.serve(http, router, stop).await;
-    app.close().await;
     Ok(())
 }
 

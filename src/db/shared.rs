@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use deadpool::managed::Pool;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, RwLock, RwLockReadGuard, watch};
+use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
 use super::dialect::Verdict;
@@ -33,6 +34,8 @@ pub struct Shared {
     /// Tells those who wait for events or work that something has come.
     pub arrivals: watch::Sender<()>,
     transactions: AtomicUsize,
+    /// Changes that run beside those who asked for them.
+    changes: TaskTracker,
 }
 
 pub enum Backend {
@@ -102,6 +105,7 @@ impl Shared {
             deleted: Notify::new(),
             arrivals: watch::Sender::new(()),
             transactions: AtomicUsize::new(0),
+            changes: TaskTracker::new(),
         })
     }
 
@@ -116,13 +120,13 @@ impl Shared {
         let done = match &self.backend {
             Backend::Sqlite(file) => {
                 let (runtime, turn) = (Handle::current(), Arc::clone(&file.turn));
-                tokio::spawn(async move {
+                self.changes.spawn(async move {
                     let _turn = turn.lock().await;
                     let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
                     done.map_err(Error::internal)?
                 })
             }
-            Backend::Postgres(_) => tokio::spawn(work),
+            Backend::Postgres(_) => self.changes.spawn(work),
         };
         done.await.map_err(Error::internal)?
     }
@@ -211,8 +215,11 @@ impl Shared {
         self.check().err().unwrap_or_else(|| verdict::trouble(error))
     }
 
-    /// Closes; a file's log is emptied, as far as other processes allow.
+    /// Closes after the changes that have begun; a file's log is emptied, as far as other processes
+    /// allow.
     pub async fn close(&self) {
+        self.changes.close();
+        self.changes.wait().await;
         match &self.backend {
             Backend::Postgres(pool) => pool.close(),
             Backend::Sqlite(file) => {

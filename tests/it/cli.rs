@@ -108,6 +108,7 @@ fn a_start_that_can_not_be_is_refused_with_its_reason(
 
     assert_eq!(code(&output), exit, "{}", errors(&output));
     assert!(errors(&output).contains(reason), "{}", errors(&output));
+    assert!(!folder.path().join("memstored.db-wal").exists(), "the database was closed");
 }
 
 #[test]
