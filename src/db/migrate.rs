@@ -64,9 +64,10 @@ pub async fn schema(connection: &mut Connection) -> Result<Schema> {
     let migrator = migrator(connection.dialect());
     let known: BTreeMap<_, _> =
         migrator.iter().map(|migration| (migration.version, &*migration.checksum)).collect();
-    for (version, checksum) in applied.iter().rev() {
+    for (version, (checksum, finished)) in applied.iter().rev() {
         match known.get(version) {
             None => return Err(newer_schema(*version)),
+            Some(_) if !finished => return Err(unfinished_schema(*version)),
             Some(known) if *known != checksum => return Err(other_schema(*version)),
             Some(_) => {}
         }
@@ -79,8 +80,8 @@ pub async fn schema(connection: &mut Connection) -> Result<Schema> {
     })
 }
 
-/// Numbers and check sums.
-async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeMap<i64, Vec<u8>>> {
+/// Numbers, with check sums and whether each was finished.
+async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeMap<i64, (Vec<u8>, bool)>> {
     let table = Sql::new(match connection.dialect() {
         Dialect::Sqlite => "select name from sqlite_master where name = '_sqlx_migrations'",
         Dialect::Postgres => {
@@ -90,8 +91,12 @@ async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeMap<i64, Vec<
     if connection.fetch_optional(table).await?.is_none() {
         return Ok(BTreeMap::new());
     }
-    let sql = Sql::new("select version, checksum from _sqlx_migrations where success");
-    connection.fetch_all(sql).await?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+    let sql = Sql::new(
+        "select version, checksum, cast(case when success then 1 else 0 end as bigint) \
+         from _sqlx_migrations",
+    );
+    let rows = connection.fetch_all(sql).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, (row.get(1)?, row.get::<i64>(2)? == 1)))).collect()
 }
 
 fn newer_schema(version: i64) -> Error {
@@ -149,6 +154,7 @@ pub async fn update(connection: &mut Connection) -> Result<Schema> {
                 newer_schema(version)
             }
             MigrateError::Dirty(version) => unfinished_schema(version),
+            MigrateError::VersionMismatch(version) => other_schema(version),
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 verdict::trouble(error)
             }

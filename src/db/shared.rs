@@ -116,12 +116,18 @@ impl Shared {
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        // Held from the look to the spawn: who closes waits for it.
+        let _token = self.changes.token();
+        self.still_open()?;
         let work = work(Arc::clone(self));
         let done = match &self.backend {
             Backend::Sqlite(file) => {
                 let (runtime, turn) = (Handle::current(), Arc::clone(&file.turn));
+                let shared = Arc::clone(self);
                 self.changes.spawn(async move {
                     let _turn = turn.lock().await;
+                    // Those that still wait would hold the end up, one after the other.
+                    shared.still_open()?;
                     let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
                     done.map_err(Error::internal)?
                 })
@@ -129,6 +135,14 @@ impl Shared {
             Backend::Postgres(_) => self.changes.spawn(work),
         };
         done.await.map_err(Error::internal)?
+    }
+
+    fn still_open(&self) -> Result<()> {
+        if self.changes.is_closed() {
+            let reason = "the server is shutting down".into();
+            return Err(Error::Unavailable { reason, retry: true });
+        }
+        Ok(())
     }
 
     /// The first connection; where there is none, the reason in the database's own words.

@@ -41,17 +41,22 @@ pub fn run(connection: &mut Connection, migrator: &Migrator) -> Result<(), Migra
     run().map_err(|error| MigrateError::Execute(trouble(error)))?
 }
 
-/// Versions, and whether each was finished.
-fn applied(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, bool>> {
-    let mut versions = connection.prepare("select version, success from _sqlx_migrations")?;
-    versions.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+/// Versions, with check sums and whether each was finished.
+fn applied(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, (Vec<u8>, bool)>> {
+    let mut rows = connection.prepare("select version, checksum, success from _sqlx_migrations")?;
+    rows.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?.collect()
 }
 
 /// What was applied while this process waited for its turn may be more than it knows.
-fn refused(applied: &BTreeMap<i64, bool>, migrator: &Migrator) -> Option<MigrateError> {
-    applied.iter().rev().find_map(|(version, finished)| match finished {
-        _ if !migrator.version_exists(*version) => Some(MigrateError::VersionMissing(*version)),
-        false => Some(MigrateError::Dirty(*version)),
-        true => None,
+fn refused(applied: &BTreeMap<i64, (Vec<u8>, bool)>, migrator: &Migrator) -> Option<MigrateError> {
+    applied.iter().rev().find_map(|(version, (checksum, finished))| {
+        match migrator.iter().find(|known| known.version == *version) {
+            None => Some(MigrateError::VersionMissing(*version)),
+            Some(_) if !finished => Some(MigrateError::Dirty(*version)),
+            Some(known) if *known.checksum != **checksum => {
+                Some(MigrateError::VersionMismatch(*version))
+            }
+            Some(_) => None,
+        }
     })
 }

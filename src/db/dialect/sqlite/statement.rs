@@ -57,7 +57,9 @@ pub fn fetch(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
 pub fn list(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
     match fetch_within(SOON, connection, sql) {
         Err(error) if code(&error) == Some(ffi::SQLITE_INTERRUPT) => {
-            in_place(|| fetch_within(AT_MOST, connection, sql))
+            in_place(|| fetch_within(AT_MOST, connection, sql)).inspect_err(|error| {
+                tracing::warn!(%error, "a list is given up after {AT_MOST:?}, or failed");
+            })
         }
         list => list,
     }
