@@ -117,7 +117,7 @@ impl Shared {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         // Held from the look to the spawn: who closes waits for it.
-        let _token = self.changes.token();
+        let token = self.changes.token();
         self.still_open()?;
         let work = work(Arc::clone(self));
         let done = match &self.backend {
@@ -134,6 +134,7 @@ impl Shared {
             }
             Backend::Postgres(_) => self.changes.spawn(work),
         };
+        drop(token);
         done.await.map_err(Error::internal)?
     }
 
