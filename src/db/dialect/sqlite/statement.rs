@@ -13,7 +13,7 @@ use crate::db::sql::{Arg, Row, Sql};
 const SOON: Duration = Duration::from_millis(20);
 /// One that takes longer is given up, as on Postgres.
 const AT_MOST: Duration = Duration::from_secs(15);
-/// Steps of SQLite's machine between two looks at the clock: some 20 microseconds.
+/// Steps of SQLite's machine between two looks at the clock.
 const STEPS: i32 = 256;
 
 /// A value of one of the types that the schema has.
@@ -55,14 +55,19 @@ pub fn fetch(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
 /// The same beside others who need the thread: while a long list is read, they go to another, which
 /// costs more than a short one takes.
 pub fn list(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
-    match fetch_within(SOON, connection, sql) {
-        Err(error) if code(&error) == Some(ffi::SQLITE_INTERRUPT) => {
-            in_place(|| fetch_within(AT_MOST, connection, sql)).inspect_err(|error| {
-                tracing::warn!(%error, "a list is given up after {AT_MOST:?}, or failed");
-            })
-        }
-        list => list,
+    let soon = fetch_within(SOON, connection, sql);
+    if !is_interrupted(&soon) {
+        return soon;
     }
+    let list = in_place(|| fetch_within(AT_MOST, connection, sql));
+    if is_interrupted(&list) {
+        tracing::warn!("a list is given up after {AT_MOST:?}");
+    }
+    list
+}
+
+fn is_interrupted<T>(fetched: &sqlx::Result<T>) -> bool {
+    fetched.as_ref().is_err_and(|error| code(error) == Some(ffi::SQLITE_INTERRUPT))
 }
 
 /// A runtime of one thread has no other.
