@@ -23,8 +23,7 @@ pub fn blame(versions: &[Version]) -> Vec<Line> {
     {
         let new = diff::lines(content);
         let old: Vec<_> = lines.iter().map(|line| &*line.text).collect();
-        let same = diff::config().diff_slices(&old, &new);
-        let origins = same.ops().iter().flat_map(|op| match *op {
+        let origins = diff::steps(&old, &new).into_iter().flat_map(|op| match op {
             DiffOp::Equal { old_index, len, .. } => {
                 (old_index..old_index + len).map(|at| lines[at].version).collect()
             }

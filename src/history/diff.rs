@@ -1,8 +1,10 @@
 //! The difference between two contents, by lines as `diff -u` writes it, or by words.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use similar::{ChangeTag, DiffOp, TextDiff, TextDiffConfig};
+use similar::algorithms::{Capture, Compact, IdentifyDistinct, Replace, myers};
+use similar::udiff::UnifiedHunkHeader;
+use similar::{DiffOp, DiffableStr};
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
@@ -37,55 +39,42 @@ impl Sides<'_> {
 
     /// As `diff -u` writes it; nothing where the contents are equal.
     pub fn unified(&self) -> Vec<Piece> {
-        let (old, new) = (lines(self.texts[0]), lines(self.texts[1]));
-        let diff = config().newline_terminated(true).diff_slices(&old, &new);
-        let mut pieces = Vec::new();
-        for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-            pieces.push((Kind::Hunk, format!("{}\n", hunk.header())));
-            for change in hunk.iter_changes() {
-                let (kind, sign) = match change.tag() {
-                    ChangeTag::Equal => (Kind::Same, ' '),
-                    ChangeTag::Delete => (Kind::Removed, '-'),
-                    ChangeTag::Insert => (Kind::Added, '+'),
-                };
-                pieces.push((kind, format!("{sign}{}", ended(change.value()))));
-            }
-        }
-        self.headed(pieces)
+        self.hunks(|op, old, new| match op {
+            DiffOp::Equal { .. } => signed(Kind::Same, old),
+            _ => [signed(Kind::Removed, old), signed(Kind::Added, new)].concat(),
+        })
     }
 
     /// The changed lines and those around them, with words marked as `[-removed-]` and `{+added+}`.
     pub fn words(&self) -> Vec<Piece> {
+        self.hunks(|op, old, new| match op {
+            DiffOp::Equal { .. } => vec![(Kind::Same, ended(&old.concat()))],
+            _ => marked(&old.concat(), &new.concat()),
+        })
+    }
+
+    /// Each change with the lines around it, and a head before; nothing where there is none.
+    fn hunks(&self, write: impl Fn(&DiffOp, &[&str], &[&str]) -> Vec<Piece>) -> Vec<Piece> {
         let (old, new) = (lines(self.texts[0]), lines(self.texts[1]));
-        let diff = config().newline_terminated(true).diff_slices(&old, &new);
         let mut pieces = Vec::new();
-        for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-            pieces.push((Kind::Hunk, format!("{}\n", hunk.header())));
-            for op in hunk.ops() {
-                let (before, after) = (old[op.old_range()].concat(), new[op.new_range()].concat());
-                match op {
-                    DiffOp::Equal { .. } => pieces.push((Kind::Same, ended(&before))),
-                    _ => pieces.extend(marked(&before, &after)),
-                }
+        for hunk in similar::group_diff_ops(steps(&old, &new), CONTEXT) {
+            pieces.push((Kind::Hunk, format!("{}\n", UnifiedHunkHeader::new(&hunk))));
+            for op in &hunk {
+                pieces.extend(write(op, &old[op.old_range()], &new[op.new_range()]));
             }
         }
-        self.headed(pieces)
+        if pieces.is_empty() { pieces } else { self.head().into_iter().chain(pieces).collect() }
     }
 
     /// How many lines were added and removed.
     pub fn stat(&self) -> Stat {
         let (old, new) = (lines(self.texts[0]), lines(self.texts[1]));
-        let diff = config().diff_slices(&old, &new);
         let mut stat = Stat::default();
-        for op in diff.ops().iter().filter(|op| !matches!(op, DiffOp::Equal { .. })) {
+        for op in steps(&old, &new).iter().filter(|op| !matches!(op, DiffOp::Equal { .. })) {
             stat.removed += op.old_range().len();
             stat.added += op.new_range().len();
         }
         stat
-    }
-
-    fn headed(&self, pieces: Vec<Piece>) -> Vec<Piece> {
-        if pieces.is_empty() { pieces } else { self.head().into_iter().chain(pieces).collect() }
     }
 }
 
@@ -100,10 +89,25 @@ pub fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-pub fn config() -> TextDiffConfig {
-    let mut config = TextDiff::configure();
-    config.timeout(PATIENCE);
-    config
+/// What leads from one to the other. They are compared by number, so that there is one comparison in
+/// the program, whatever is compared.
+pub fn steps(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let numbers = IdentifyDistinct::<u32>::new(old, 0..old.len(), new, 0..new.len());
+    let (old, new) = (numbers.old_lookup(), numbers.new_lookup());
+    let mut found = Compact::new(Replace::new(Capture::new()), old, new);
+    let until = Some(Instant::now() + PATIENCE);
+    let (olds, news) = (numbers.old_range(), numbers.new_range());
+    let Ok(()) = myers::diff_deadline(&mut found, old, olds, new, news, until);
+    found.into_inner().into_inner().into_ops()
+}
+
+fn signed(kind: Kind, lines: &[&str]) -> Vec<Piece> {
+    let sign = match kind {
+        Kind::Removed => '-',
+        Kind::Added => '+',
+        _ => ' ',
+    };
+    lines.iter().map(|line| (kind, format!("{sign}{}", ended(line)))).collect()
 }
 
 /// A line as a patch has it.
@@ -115,17 +119,20 @@ fn ended(line: &str) -> String {
 }
 
 fn marked(before: &str, after: &str) -> Vec<Piece> {
-    let diff = config().diff_words(before, after);
+    let (old, new) = (before.tokenize_words(), after.tokenize_words());
     let mut pieces: Vec<Piece> = Vec::new();
-    for change in diff.iter_all_changes() {
-        let kind = match change.tag() {
-            ChangeTag::Equal => Kind::Same,
-            ChangeTag::Delete => Kind::Removed,
-            ChangeTag::Insert => Kind::Added,
-        };
-        match pieces.last_mut() {
-            Some((last, text)) if *last == kind => text.push_str(change.value()),
-            _ => pieces.push((kind, change.value().to_owned())),
+    let mut push = |kind, words: &[&str]| {
+        if !words.is_empty() {
+            pieces.push((kind, words.concat()));
+        }
+    };
+    for op in steps(&old, &new) {
+        let (before, after) = (&old[op.old_range()], &new[op.new_range()]);
+        if let DiffOp::Equal { .. } = op {
+            push(Kind::Same, before);
+        } else {
+            push(Kind::Removed, before);
+            push(Kind::Added, after);
         }
     }
     for (kind, text) in &mut pieces {
@@ -149,7 +156,26 @@ fn marked(before: &str, after: &str) -> Vec<Piece> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_steps_from_one_text_to_another_lead_there(old in "[abc\n]{0,300}", new in "[abc\n]{0,300}") {
+            let (old, new) = (lines(&old), lines(&new));
+            let (mut at, mut made) = (0, Vec::new());
+            for step in steps(&old, &new) {
+                assert_eq!(step.old_range().start, at);
+                at = step.old_range().end;
+                match step {
+                    DiffOp::Equal { .. } => made.extend(&old[step.old_range()]),
+                    _ => made.extend(&new[step.new_range()]),
+                }
+            }
+            assert_eq!((at, made), (old.len(), new));
+        }
+    }
 
     fn sides<'a>(old: &'a str, new: &'a str) -> Sides<'a> {
         Sides { names: ["old", "new"], texts: [old, new] }
