@@ -144,20 +144,28 @@ impl Connection {
     }
 
     pub async fn fetch_all(&mut self, sql: Sql) -> sqlx::Result<Vec<Row>> {
-        match &self.native {
-            Native::Reader(connection) => sqlite::list(connection, &sql),
-            Native::Writer(connection) => sqlite::fetch(connection, &sql),
-            Native::Postgres(_) | Native::GivenUp => {
-                let rows = ask!(self, sql, fetch_all)?;
-                Ok(rows.into_iter().map(Row::Postgres).collect())
-            }
+        match self.look(|connection| sqlite::fetch_all(connection, &sql)) {
+            Some(rows) => rows,
+            None => Ok(ask!(self, sql, fetch_all)?.into_iter().map(Row::Postgres).collect()),
         }
     }
 
     pub async fn fetch_optional(&mut self, sql: Sql) -> sqlx::Result<Option<Row>> {
-        match self.sqlite() {
-            Some(connection) => Ok(sqlite::fetch(connection, &sql)?.into_iter().next()),
+        match self.look(|connection| sqlite::fetch_optional(connection, &sql)) {
+            Some(row) => row,
             None => Ok(ask!(self, sql, fetch_optional)?.map(Row::Postgres)),
+        }
+    }
+
+    /// Looks into SQLite; `None` for Postgres.
+    fn look<T>(
+        &self,
+        read: impl Fn(&rusqlite::Connection) -> sqlx::Result<T>,
+    ) -> Option<sqlx::Result<T>> {
+        match &self.native {
+            Native::Reader(connection) => Some(sqlite::aside(connection, read)),
+            Native::Writer(connection) => Some(read(connection)),
+            Native::Postgres(_) | Native::GivenUp => None,
         }
     }
 

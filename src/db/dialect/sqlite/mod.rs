@@ -21,7 +21,7 @@ use rusqlite::{Connection, OpenFlags, ffi};
 pub use self::error::judge;
 use self::error::{code, trouble};
 pub use self::migrate::run as migrate;
-pub use self::statement::{Read, Value, execute, fetch, list};
+pub use self::statement::{Read, Value, aside, execute, fetch_all, fetch_optional};
 use crate::db::location::{Durability, Location};
 use crate::domain::{Error, Result};
 

@@ -37,37 +37,44 @@ pub fn execute(connection: &Connection, sql: &Sql) -> sqlx::Result<u64> {
 }
 
 /// All rows that a statement gives.
-pub fn fetch(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
+pub fn fetch_all(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
     let run = || {
         let mut statement = prepare(connection, sql)?;
-        let columns = statement.column_count();
         let mut rows = statement.raw_query();
         let mut fetched = Vec::new();
         while let Some(row) = rows.next()? {
-            let values = (0..columns).map(|column| value(row.get_ref(column)?, column));
-            fetched.push(Row::Sqlite(values.collect::<rusqlite::Result<_>>()?));
+            fetched.push(values(row)?);
         }
         Ok(fetched)
     };
     run().map_err(trouble)
 }
 
-/// The same beside others who need the thread: while a long list is read, they go to another, which
-/// costs more than a short one takes.
-pub fn list(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
-    let soon = fetch_within(SOON, connection, sql);
+/// The first row that a statement gives; what would come after it is not looked for.
+pub fn fetch_optional(connection: &Connection, sql: &Sql) -> sqlx::Result<Option<Row>> {
+    let run = || prepare(connection, sql)?.raw_query().next()?.map(values).transpose();
+    run().map_err(trouble)
+}
+
+/// Reads beside others who need the thread: while what takes long is read, they go to another, which
+/// costs more than most takes.
+pub fn aside<T>(
+    connection: &Connection,
+    read: impl Fn(&Connection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    let soon = within(SOON, connection, &read);
     if !is_interrupted(&soon) {
         return soon;
     }
-    let list = in_place(|| fetch_within(AT_MOST, connection, sql));
-    if is_interrupted(&list) {
-        tracing::warn!("a list is given up after {AT_MOST:?}");
+    let late = in_place(|| within(AT_MOST, connection, &read));
+    if is_interrupted(&late) {
+        tracing::warn!("a read is given up after {AT_MOST:?}");
     }
-    list
+    late
 }
 
-fn is_interrupted<T>(fetched: &sqlx::Result<T>) -> bool {
-    fetched.as_ref().is_err_and(|error| code(error) == Some(ffi::SQLITE_INTERRUPT))
+fn is_interrupted<T>(read: &sqlx::Result<T>) -> bool {
+    read.as_ref().is_err_and(|error| code(error) == Some(ffi::SQLITE_INTERRUPT))
 }
 
 /// A runtime of one thread has no other.
@@ -78,13 +85,17 @@ fn in_place<T>(run: impl FnOnce() -> T) -> T {
     }
 }
 
-fn fetch_within(time: Duration, connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
+fn within<T>(
+    time: Duration,
+    connection: &Connection,
+    read: impl Fn(&Connection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
     let begun = Instant::now();
     let is_over = move || begun.elapsed() > time;
     connection.progress_handler(STEPS, Some(is_over)).map_err(trouble)?;
-    let fetched = fetch(connection, sql);
+    let done = read(connection);
     connection.progress_handler(0, None::<fn() -> bool>).map_err(trouble)?;
-    fetched
+    done
 }
 
 fn prepare<'c>(connection: &'c Connection, sql: &Sql) -> rusqlite::Result<CachedStatement<'c>> {
@@ -104,6 +115,12 @@ fn number(statement: &Statement<'_>, place: usize) -> usize {
         Some(name) => name.trim_start_matches('$').parse().unwrap_or(0),
         None => place,
     }
+}
+
+fn values(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let columns = 0..row.as_ref().column_count();
+    let values = columns.map(|column| value(row.get_ref(column)?, column));
+    Ok(Row::Sqlite(values.collect::<rusqlite::Result<_>>()?))
 }
 
 fn value(value: ValueRef<'_>, column: usize) -> rusqlite::Result<Value> {
@@ -167,4 +184,22 @@ reads! {
     String: Text(text) => text.clone();
     &'r [u8]: Bytes(bytes) => bytes;
     Vec<u8>: Bytes(bytes) => bytes.clone();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_is_read_where_one_is_asked_for() {
+        let connection = Connection::open_in_memory().unwrap();
+        let fails_at_the_second =
+            Sql::new("select abs(column1) from (values (1), (-9223372036854775808))");
+        assert!(fetch_all(&connection, &fails_at_the_second).is_err());
+
+        let row = fetch_optional(&connection, &fails_at_the_second).unwrap().unwrap();
+
+        assert_eq!(row.get::<i64>(0).unwrap(), 1);
+        assert!(!connection.is_busy());
+    }
 }
