@@ -54,11 +54,8 @@ impl Shared {
 }
 
 fn unerased(why: &str) -> Error {
-    Error::Unavailable {
-        reason: format!(
-            "the version is redacted, but its bytes are not yet erased from the disk ({why}): \
-             repeat the request"
-        ),
-        retry: true,
-    }
+    Error::unavailable(format!(
+        "the version is redacted, but its bytes are not yet erased from the disk ({why}): repeat \
+         the request"
+    ))
 }

@@ -62,16 +62,15 @@ impl Lanes {
     }
 
     pub async fn submit(&self, command: Command) -> Result<Outcome> {
-        let refused = |reason: &str| Error::Unavailable { reason: reason.to_owned(), retry: true };
         if self.closing.is_cancelled() {
-            return Err(refused("the server is shutting down"));
+            return Err(Error::closing());
         }
         let (answer, answered) = oneshot::channel();
         let lane = lane(&command);
         let job = Job { command, answer };
         let starts = match lock(&self.waiting).entry(lane.clone()) {
             Entry::Occupied(waiting) if waiting.get().len() >= QUEUE => {
-                return Err(refused("too many changes wait for this store: try again"));
+                return Err(Error::unavailable("too many changes wait for this store: try again"));
             }
             Entry::Occupied(mut waiting) => {
                 waiting.get_mut().push(job);
@@ -171,10 +170,7 @@ impl Commits for Worker {
         match tokio::time::timeout(COMMITS_WITHIN, committed).await {
             Ok(committed) => Ok(committed?.answers),
             Err(_) if connection.is_uncertain() => Err(Failed::Final(Error::Uncertain)),
-            Err(_) => Err(Failed::Final(Error::Unavailable {
-                reason: "the database is busy: try again".into(),
-                retry: true,
-            })),
+            Err(_) => Err(Failed::Final(Error::unavailable("the database is busy: try again"))),
         }
     }
 }

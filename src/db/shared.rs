@@ -140,8 +140,7 @@ impl Shared {
 
     fn still_open(&self) -> Result<()> {
         if self.changes.is_closed() {
-            let reason = "the server is shutting down".into();
-            return Err(Error::Unavailable { reason, retry: true });
+            return Err(Error::closing());
         }
         Ok(())
     }
@@ -284,5 +283,49 @@ impl Deref for Reader<'_> {
 impl DerefMut for Reader<'_> {
     fn deref_mut(&mut self) -> &mut Connection {
         &mut self.held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn at_the_end_what_has_begun_is_made_and_what_waits_is_refused() {
+        let shared = Shared::open(&Location::Memory, Purpose::Upkeep, Limits::default()).unwrap();
+        let shared = Arc::new(shared);
+        let (begun, goes_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let work = {
+            let (begun, goes_on) = (Arc::clone(&begun), Arc::clone(&goes_on));
+            async move {
+                begun.notify_one();
+                goes_on.notified().await;
+                Ok(())
+            }
+        };
+        let first = Arc::clone(&shared);
+        let first = tokio::spawn(async move { first.apart(|_| work).await });
+        begun.notified().await;
+        let second = Arc::clone(&shared);
+        let second = tokio::spawn(async move { second.apart(|_| async { Ok(()) }).await });
+        // On this one thread it has come to wait for the first.
+        while shared.changes.len() < 2 {
+            yield_now().await;
+        }
+
+        let end = Arc::clone(&shared);
+        let end = tokio::spawn(async move { end.close().await });
+        while !shared.changes.is_closed() {
+            yield_now().await;
+        }
+        assert!(!end.is_finished());
+        goes_on.notify_one();
+
+        end.await.unwrap();
+        assert!(first.await.unwrap().is_ok());
+        let refused = second.await.unwrap();
+        assert!(matches!(refused, Err(Error::Unavailable { retry: true, .. })), "{refused:?}");
     }
 }

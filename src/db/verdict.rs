@@ -31,29 +31,27 @@ pub fn is_rolled_back(error: &sqlx::Error) -> bool {
 /// The answer to a database error.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` takes")]
 pub fn trouble(error: sqlx::Error) -> Error {
-    let unavailable = |reason: &str| Error::Unavailable { reason: reason.to_owned(), retry: true };
     match judge(&error) {
-        Verdict::Busy | Verdict::Conflict => unavailable("the database is busy: try again"),
-        Verdict::DiskFull => unavailable("the disk is full: nothing was written"),
-        Verdict::CantOpen => unavailable("the database can't be opened"),
-        Verdict::Lost => unavailable("the database can't be reached: try again"),
+        Verdict::Busy | Verdict::Conflict => Error::unavailable("the database is busy: try again"),
+        Verdict::DiskFull => Error::unavailable("the disk is full: nothing was written"),
+        Verdict::CantOpen => Error::unavailable("the database can't be opened"),
+        Verdict::Lost => Error::unavailable("the database can't be reached: try again"),
         Verdict::Fatal | Verdict::Unexpected => Error::internal(words(&error)),
     }
 }
 
 /// Takes what a pool gives.
 pub fn acquired<T>(given: Result<T, PoolError<sqlx::Error>>) -> Result<T> {
-    let unavailable = |reason: &str| Error::Unavailable { reason: reason.to_owned(), retry: true };
     given.map_err(|error| match error {
         PoolError::Timeout(TimeoutType::Wait) => {
-            unavailable("no database connection became free: try again")
+            Error::unavailable("no database connection became free: try again")
         }
-        PoolError::Timeout(_) => unavailable("the database can't be reached: try again"),
+        PoolError::Timeout(_) => Error::unavailable("the database can't be reached: try again"),
         PoolError::Backend(error) => {
             tracing::warn!(%error, "no connection to the database");
             trouble(error)
         }
-        PoolError::Closed => unavailable("the server is shutting down"),
+        PoolError::Closed => Error::closing(),
         PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => Error::internal(error),
     })
 }

@@ -43,11 +43,11 @@ pub struct Inbox {
 
 impl Inbox {
     pub async fn submit(&self, command: Command) -> Result<Outcome> {
-        let stopped =
-            || Error::Unavailable { reason: "the server is shutting down".into(), retry: true };
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job::Command(Box::new(command), answer)).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let job = Job::Command(Box::new(command), answer);
+        self.jobs.send(job).await.map_err(|_| Error::closing())?;
+        // A writer that ends in a panic may have committed.
+        answered.await.map_err(|_| Error::Uncertain)?
     }
 
     pub async fn finish_erasures(&self) -> Result<()> {
@@ -249,5 +249,39 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::access::Credential;
+    use crate::domain::actor::Actor;
+    use crate::domain::id::{ApiKeyId, RequestId, StoreId, WorkspaceId};
+    use crate::domain::time::Timestamp;
+
+    #[tokio::test]
+    async fn a_change_whose_writer_is_lost_may_have_been_made() {
+        let (sender, mut jobs) = mpsc::channel(1);
+        let [closing, ended] = [CancellationToken::new(), CancellationToken::new()];
+        let inbox = Inbox { jobs: sender, closing, ended, thread: Mutex::new(None) };
+        let key = ApiKeyId::new("1");
+        let command = Command {
+            workspace: WorkspaceId::new("1"),
+            actor: Actor::ApiKey(key.clone()),
+            credential: Credential::Key(key),
+            request: RequestId::new("1"),
+            reason: None,
+            at: Timestamp::from_micros(0),
+            change: Change::ArchiveStore { store: StoreId::new("1") },
+        };
+
+        let lost = async { drop(jobs.recv().await) };
+        let (answer, ()) = tokio::join!(inbox.submit(command.clone()), lost);
+        assert!(matches!(answer, Err(Error::Uncertain)), "{answer:?}");
+
+        drop(jobs);
+        let refused = inbox.submit(command).await;
+        assert!(matches!(refused, Err(Error::Unavailable { retry: true, .. })), "{refused:?}");
     }
 }

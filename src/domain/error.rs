@@ -86,6 +86,16 @@ impl Error {
         Self::Internal(source.into().into())
     }
 
+    /// What may help later.
+    pub fn unavailable(reason: impl Into<String>) -> Self {
+        Self::Unavailable { reason: reason.into(), retry: true }
+    }
+
+    /// What may help later, at a server that is not about to end.
+    pub fn closing() -> Self {
+        Self::unavailable("the server is shutting down")
+    }
+
     pub fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }

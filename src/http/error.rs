@@ -159,7 +159,7 @@ mod tests {
             Error::NoRoute("no such route: /x".into()),
             Error::WrongMethod("this route does not answer PUT".into()),
             Error::Timeout { seconds: 30 },
-            Error::Unavailable { reason: "the disk is full".into(), retry: true },
+            Error::unavailable("the disk is full"),
             Error::Unavailable { reason: "stopped".into(), retry: false },
             Error::internal("a secret source"),
         ]
