@@ -51,6 +51,9 @@ pub struct Schema {
     pub missing: Vec<(i64, String)>,
 }
 
+/// Numbers of what was applied, with check sums and whether each was finished.
+pub type Applied = BTreeMap<i64, (Vec<u8>, bool)>;
+
 fn migrator(dialect: Dialect) -> &'static Migrator {
     match dialect {
         Dialect::Sqlite => &SQLITE,
@@ -62,26 +65,31 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
 pub async fn schema(connection: &mut Connection) -> Result<Schema> {
     let applied = applied(connection).await.map_err(verdict::trouble)?;
     let migrator = migrator(connection.dialect());
-    let known: BTreeMap<_, _> =
-        migrator.iter().map(|migration| (migration.version, &*migration.checksum)).collect();
-    for (version, (checksum, finished)) in applied.iter().rev() {
-        match known.get(version) {
-            None => return Err(newer_schema(*version)),
-            Some(_) if !finished => return Err(unfinished_schema(*version)),
-            Some(known) if *known != checksum => return Err(other_schema(*version)),
-            Some(_) => {}
-        }
-    }
+    judge(&applied, migrator).map_err(refused)?;
     let missing = migrator.iter().filter(|migration| !applied.contains_key(&migration.version));
     Ok(Schema {
         applied: applied.keys().last().copied().unwrap_or(0),
-        latest: known.keys().last().copied().unwrap_or(0),
+        latest: migrator.iter().map(|migration| migration.version).max().unwrap_or(0),
         missing: missing.map(|one| (one.version, one.description.to_string())).collect(),
     })
 }
 
-/// Numbers, with check sums and whether each was finished.
-async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeMap<i64, (Vec<u8>, bool)>> {
+/// Refuses what this program does not know, what was never finished, and what no release had.
+pub fn judge(applied: &Applied, migrator: &Migrator) -> Result<(), MigrateError> {
+    for (version, (checksum, finished)) in applied.iter().rev() {
+        let known = migrator.iter().find(|known| known.version == *version);
+        match known.ok_or(MigrateError::VersionMissing(*version))? {
+            _ if !finished => return Err(MigrateError::Dirty(*version)),
+            known if *known.checksum != **checksum => {
+                return Err(MigrateError::VersionMismatch(*version));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn applied(connection: &mut Connection) -> sqlx::Result<Applied> {
     let table = Sql::new(match connection.dialect() {
         Dialect::Sqlite => "select name from sqlite_master where name = '_sqlx_migrations'",
         Dialect::Postgres => {
@@ -99,34 +107,26 @@ async fn applied(connection: &mut Connection) -> sqlx::Result<BTreeMap<i64, (Vec
     rows.iter().map(|row| Ok((row.get(0)?, (row.get(1)?, row.get::<i64>(2)? == 1)))).collect()
 }
 
-fn newer_schema(version: i64) -> Error {
-    Error::Unavailable {
-        reason: format!(
+fn refused(error: MigrateError) -> Error {
+    let reason = match error {
+        MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => format!(
             "this database has schema {version}, which this memstored does not know: it was \
              written by a newer one; run that version or a later one"
         ),
-        retry: false,
-    }
-}
-
-fn unfinished_schema(version: i64) -> Error {
-    Error::Unavailable {
-        reason: format!(
+        MigrateError::Dirty(version) => format!(
             "schema {version} of this database was begun and never finished: restore it from a \
              backup"
         ),
-        retry: false,
-    }
-}
-
-fn other_schema(version: i64) -> Error {
-    Error::Unavailable {
-        reason: format!(
+        MigrateError::VersionMismatch(version) => format!(
             "schema {version} of this database is not the one that this memstored knows by that \
              number: it was made by a version that was never released"
         ),
-        retry: false,
-    }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            return verdict::trouble(error);
+        }
+        other => return Error::internal(other),
+    };
+    Error::Unavailable { reason, retry: false }
 }
 
 /// Brings the schema up to date, and reads the installation or founds it.
@@ -149,17 +149,7 @@ pub async fn update(connection: &mut Connection) -> Result<Schema> {
     let before = schema(connection).await?;
     if !before.missing.is_empty() {
         let migrator = migrator(connection.dialect());
-        connection.migrate(migrator).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
-                newer_schema(version)
-            }
-            MigrateError::Dirty(version) => unfinished_schema(version),
-            MigrateError::VersionMismatch(version) => other_schema(version),
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                verdict::trouble(error)
-            }
-            other => Error::internal(other),
-        })?;
+        connection.migrate(migrator).await.map_err(refused)?;
         // A newer program may have been faster.
         schema(connection).await?;
     }

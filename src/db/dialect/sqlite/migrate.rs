@@ -2,12 +2,11 @@
 //! the schema from before or the new one. The table of what was applied is the one that sqlx keeps on
 //! Postgres.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, TransactionBehavior};
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::error::trouble;
+use crate::db::migrate::{Applied, judge};
 
 const APPLIED: &str = "create table if not exists _sqlx_migrations (
   version bigint primary key,
@@ -24,7 +23,8 @@ pub fn run(connection: &mut Connection, migrator: &Migrator) -> Result<(), Migra
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(APPLIED)?;
         let applied = applied(&transaction)?;
-        if let Some(refused) = refused(&applied, migrator) {
+        // What was applied while this process waited for its turn may be more than it knows.
+        if let Err(refused) = judge(&applied, migrator) {
             return Ok(Err(refused));
         }
         for migration in migrator.iter().filter(|one| !applied.contains_key(&one.version)) {
@@ -41,22 +41,7 @@ pub fn run(connection: &mut Connection, migrator: &Migrator) -> Result<(), Migra
     run().map_err(|error| MigrateError::Execute(trouble(error)))?
 }
 
-/// Versions, with check sums and whether each was finished.
-fn applied(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, (Vec<u8>, bool)>> {
+fn applied(connection: &Connection) -> rusqlite::Result<Applied> {
     let mut rows = connection.prepare("select version, checksum, success from _sqlx_migrations")?;
     rows.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?.collect()
-}
-
-/// What was applied while this process waited for its turn may be more than it knows.
-fn refused(applied: &BTreeMap<i64, (Vec<u8>, bool)>, migrator: &Migrator) -> Option<MigrateError> {
-    applied.iter().rev().find_map(|(version, (checksum, finished))| {
-        match migrator.iter().find(|known| known.version == *version) {
-            None => Some(MigrateError::VersionMissing(*version)),
-            Some(_) if !finished => Some(MigrateError::Dirty(*version)),
-            Some(known) if *known.checksum != **checksum => {
-                Some(MigrateError::VersionMismatch(*version))
-            }
-            Some(_) => None,
-        }
-    })
 }
