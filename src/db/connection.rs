@@ -157,7 +157,7 @@ impl Connection {
         }
     }
 
-    /// Looks into SQLite; `None` for Postgres.
+    /// Looks into SQLite, within bounds where it is not the connection that writes; `None` for Postgres.
     fn look<T>(
         &self,
         read: impl Fn(&rusqlite::Connection) -> sqlx::Result<T>,

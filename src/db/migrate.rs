@@ -4,12 +4,11 @@
 //! installation. A schema that is up to date is only read, so that a server needs no right to
 //! change one.
 
-use std::collections::BTreeMap;
-
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::connection::Connection;
 use super::dialect::Dialect;
+use super::schema::{Applied, check};
 use super::script::Script;
 use super::sql::Sql;
 use super::{batch, verdict};
@@ -51,9 +50,6 @@ pub struct Schema {
     pub missing: Vec<(i64, String)>,
 }
 
-/// Numbers of what was applied, with check sums and whether each was finished.
-pub type Applied = BTreeMap<i64, (Vec<u8>, bool)>;
-
 fn migrator(dialect: Dialect) -> &'static Migrator {
     match dialect {
         Dialect::Sqlite => &SQLITE,
@@ -65,28 +61,13 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
 pub async fn schema(connection: &mut Connection) -> Result<Schema> {
     let applied = applied(connection).await.map_err(verdict::trouble)?;
     let migrator = migrator(connection.dialect());
-    judge(&applied, migrator).map_err(refused)?;
+    check(&applied, migrator).map_err(in_words)?;
     let missing = migrator.iter().filter(|migration| !applied.contains_key(&migration.version));
     Ok(Schema {
         applied: applied.keys().last().copied().unwrap_or(0),
         latest: migrator.iter().map(|migration| migration.version).max().unwrap_or(0),
         missing: missing.map(|one| (one.version, one.description.to_string())).collect(),
     })
-}
-
-/// Refuses what this program does not know, what was never finished, and what no release had.
-pub fn judge(applied: &Applied, migrator: &Migrator) -> Result<(), MigrateError> {
-    for (version, (checksum, finished)) in applied.iter().rev() {
-        let known = migrator.iter().find(|known| known.version == *version);
-        match known.ok_or(MigrateError::VersionMissing(*version))? {
-            _ if !finished => return Err(MigrateError::Dirty(*version)),
-            known if *known.checksum != **checksum => {
-                return Err(MigrateError::VersionMismatch(*version));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 async fn applied(connection: &mut Connection) -> sqlx::Result<Applied> {
@@ -97,7 +78,7 @@ async fn applied(connection: &mut Connection) -> sqlx::Result<Applied> {
         }
     });
     if connection.fetch_optional(table).await?.is_none() {
-        return Ok(BTreeMap::new());
+        return Ok(Applied::new());
     }
     let sql = Sql::new(
         "select version, checksum, cast(case when success then 1 else 0 end as bigint) \
@@ -107,7 +88,7 @@ async fn applied(connection: &mut Connection) -> sqlx::Result<Applied> {
     rows.iter().map(|row| Ok((row.get(0)?, (row.get(1)?, row.get::<i64>(2)? == 1)))).collect()
 }
 
-fn refused(error: MigrateError) -> Error {
+fn in_words(error: MigrateError) -> Error {
     let reason = match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => format!(
             "this database has schema {version}, which this memstored does not know: it was \
@@ -149,7 +130,7 @@ pub async fn update(connection: &mut Connection) -> Result<Schema> {
     let before = schema(connection).await?;
     if !before.missing.is_empty() {
         let migrator = migrator(connection.dialect());
-        connection.migrate(migrator).await.map_err(refused)?;
+        connection.migrate(migrator).await.map_err(in_words)?;
         // A newer program may have been faster.
         schema(connection).await?;
     }

@@ -28,6 +28,7 @@ mod polls;
 mod reap;
 mod residue;
 mod rows;
+mod schema;
 mod script;
 mod sessions;
 mod shared;
@@ -169,7 +170,7 @@ impl Db {
             Writes::Writer(inbox) => inbox.is_stopped(),
             Writes::Lanes(_) => false,
         };
-        self.shared.broken().or(stopped.then_some("the writer has stopped"))
+        self.shared.broken().or(stopped.then_some(writer::STOPPED))
     }
 
     /// Writes what waits, and closes.

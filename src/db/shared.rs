@@ -129,13 +129,14 @@ impl Shared {
                     // Those that still wait would hold the end up, one after the other.
                     shared.still_open()?;
                     let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
-                    done.map_err(Error::internal)?
+                    done.map_err(|_| Error::Uncertain)?
                 })
             }
             Backend::Postgres(_) => self.changes.spawn(work),
         };
         drop(token);
-        done.await.map_err(Error::internal)?
+        // What ends in a panic, or with the program, may have committed.
+        done.await.map_err(|_| Error::Uncertain)?
     }
 
     fn still_open(&self) -> Result<()> {
@@ -291,6 +292,16 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_change_that_ends_in_a_panic_may_have_been_made() {
+        let shared = Shared::open(&Location::Memory, Purpose::Upkeep, Limits::default()).unwrap();
+
+        let work = |_| async { panic!("after its commit") };
+        let answer = Arc::new(shared).apart::<(), _>(work).await;
+
+        assert!(matches!(answer, Err(Error::Uncertain)), "{answer:?}");
+    }
 
     #[tokio::test]
     async fn at_the_end_what_has_begun_is_made_and_what_waits_is_refused() {

@@ -24,6 +24,8 @@ use crate::domain::{Error, Result};
 const QUEUE: usize = 1024;
 /// Pages of the log, roughly, after which it is folded into the file.
 const CHECKPOINT_PAGES: usize = 1000;
+/// Why nothing is acknowledged after a panic.
+pub const STOPPED: &str = "the writer has stopped";
 /// How soon an erasure that a reader held up is tried again.
 const ERASE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -45,16 +47,24 @@ impl Inbox {
     pub async fn submit(&self, command: Command) -> Result<Outcome> {
         let (answer, answered) = oneshot::channel();
         let job = Job::Command(Box::new(command), answer);
-        self.jobs.send(job).await.map_err(|_| Error::closing())?;
+        self.jobs.send(job).await.map_err(|_| self.refusal())?;
         // A writer that ends in a panic may have committed.
         answered.await.map_err(|_| Error::Uncertain)?
     }
 
+    /// Why nothing is taken any more.
+    fn refusal(&self) -> Error {
+        if self.closing.is_cancelled() {
+            return Error::closing();
+        }
+        Error::Unavailable { reason: STOPPED.into(), retry: false }
+    }
+
     pub async fn finish_erasures(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        let stopped = || Error::internal("the writer has stopped");
-        self.jobs.send(Job::FinishErasures(answer)).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let job = Job::FinishErasures(answer);
+        self.jobs.send(job).await.map_err(|_| self.refusal())?;
+        answered.await.map_err(|_| self.refusal())?
     }
 
     /// Whether the writer ended although nobody closed it.
@@ -281,7 +291,15 @@ mod tests {
         assert!(matches!(answer, Err(Error::Uncertain)), "{answer:?}");
 
         drop(jobs);
-        let refused = inbox.submit(command).await;
-        assert!(matches!(refused, Err(Error::Unavailable { retry: true, .. })), "{refused:?}");
+        for ends in [false, true] {
+            if ends {
+                inbox.closing.cancel();
+            }
+            let refused = inbox.submit(command.clone()).await;
+            let Err(Error::Unavailable { reason, retry }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!((retry, reason.contains("shutting down")), (ends, ends), "{reason}");
+        }
     }
 }

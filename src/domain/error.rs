@@ -67,10 +67,10 @@ pub enum Error {
     /// The server can't do this now. `retry` says whether the same request may help.
     #[error("{reason}")]
     Unavailable { reason: String, retry: bool },
-    /// The database, or this server, was lost after the commit had been sent.
+    /// The database, or what writes in this server, was lost, maybe after the commit.
     #[error(
-        "the connection was lost while the change was committed, so it is made either wholly or \
-         not at all: look before you repeat it"
+        "it is not known whether the change was committed: it is made either wholly or not at \
+         all, so look before you repeat it"
     )]
     Uncertain,
     #[error("Internal server error")]
@@ -86,12 +86,12 @@ impl Error {
         Self::Internal(source.into().into())
     }
 
-    /// What may help later.
+    /// The server can't do this now; the same request may succeed later.
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into(), retry: true }
     }
 
-    /// What may help later, at a server that is not about to end.
+    /// The same of a server that is about to end: it, or another, may answer later.
     pub fn closing() -> Self {
         Self::unavailable("the server is shutting down")
     }

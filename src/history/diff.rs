@@ -40,8 +40,8 @@ impl Sides<'_> {
     /// As `diff -u` writes it; nothing where the contents are equal.
     pub fn unified(&self) -> Vec<Piece> {
         self.hunks(|op, old, new| match op {
-            DiffOp::Equal { .. } => signed(Kind::Same, old),
-            _ => [signed(Kind::Removed, old), signed(Kind::Added, new)].concat(),
+            DiffOp::Equal { .. } => signed(Kind::Same, old).collect(),
+            _ => signed(Kind::Removed, old).chain(signed(Kind::Added, new)).collect(),
         })
     }
 
@@ -89,25 +89,29 @@ pub fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-/// What leads from one to the other. They are compared by number, so that there is one comparison in
-/// the program, whatever is compared.
+/// What leads from one to the other, found within some time.
 pub fn steps(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    steps_until(Instant::now() + PATIENCE, old, new)
+}
+
+/// Compared are numbers, and by Myers' way alone: what the library offers for texts brings all its ways,
+/// once for lines and once for words, which is 0.4 MB of program.
+fn steps_until(over: Instant, old: &[&str], new: &[&str]) -> Vec<DiffOp> {
     let numbers = IdentifyDistinct::<u32>::new(old, 0..old.len(), new, 0..new.len());
     let (old, new) = (numbers.old_lookup(), numbers.new_lookup());
     let mut found = Compact::new(Replace::new(Capture::new()), old, new);
-    let until = Some(Instant::now() + PATIENCE);
     let (olds, news) = (numbers.old_range(), numbers.new_range());
-    let Ok(()) = myers::diff_deadline(&mut found, old, olds, new, news, until);
+    let Ok(()) = myers::diff_deadline(&mut found, old, olds, new, news, Some(over));
     found.into_inner().into_inner().into_ops()
 }
 
-fn signed(kind: Kind, lines: &[&str]) -> Vec<Piece> {
+fn signed(kind: Kind, lines: &[&str]) -> impl Iterator<Item = Piece> {
     let sign = match kind {
         Kind::Removed => '-',
         Kind::Added => '+',
         _ => ' ',
     };
-    lines.iter().map(|line| (kind, format!("{sign}{}", ended(line)))).collect()
+    lines.iter().map(move |line| (kind, format!("{sign}{}", ended(line))))
 }
 
 /// A line as a patch has it.
@@ -162,10 +166,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_steps_from_one_text_to_another_lead_there(old in "[abc\n]{0,300}", new in "[abc\n]{0,300}") {
+        fn steps_lead_from_one_text_to_another(
+            old in "[ab\n]{0,300}", new in "[ab\n]{0,300}", patient: bool,
+        ) {
             let (old, new) = (lines(&old), lines(&new));
+            let over = Instant::now() + if patient { PATIENCE } else { Duration::ZERO };
             let (mut at, mut made) = (0, Vec::new());
-            for step in steps(&old, &new) {
+            for step in steps_until(over, &old, &new) {
                 assert_eq!(step.old_range().start, at);
                 at = step.old_range().end;
                 match step {
@@ -175,6 +182,34 @@ mod tests {
             }
             assert_eq!((at, made), (old.len(), new));
         }
+
+        #[test]
+        fn what_is_written_as_a_patch_is_applied_by_patch(
+            old in "([a-c]\n){10,40}[a-c]?", new in "([a-c]\n){10,40}[a-c]?",
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("file");
+            std::fs::write(&file, &old).unwrap();
+            let patch = folder.path().join("patch");
+            std::fs::write(&patch, text(&sides(&old, &new).unified())).unwrap();
+
+            if old != new {
+                let mut command = std::process::Command::new("patch");
+                command.args(["--quiet", "--fuzz", "0", "--input"]).arg(&patch).arg(&file);
+                assert!(command.status().unwrap().success());
+            }
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), new);
+        }
+    }
+
+    #[test]
+    fn changes_that_lie_apart_have_hunks_of_their_own() {
+        let numbers: Vec<_> = (1..=20).map(|number| number.to_string()).collect();
+        let numbers = numbers.join("\n") + "\n";
+        let changed = numbers.replace("\n5\n", "\nfive\n").replace("\n15\n", "\n");
+        let expected = "--- old\n+++ new\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n\
+                        @@ -12,7 +12,6 @@\n 12\n 13\n 14\n-15\n 16\n 17\n 18\n";
+        assert_eq!(text(&sides(&numbers, &changed).unified()), expected);
     }
 
     fn sides<'a>(old: &'a str, new: &'a str) -> Sides<'a> {

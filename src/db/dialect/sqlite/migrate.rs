@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::error::trouble;
-use crate::db::migrate::{Applied, judge};
+use crate::db::schema::{Applied, check};
 
 const APPLIED: &str = "create table if not exists _sqlx_migrations (
   version bigint primary key,
@@ -23,8 +23,9 @@ pub fn run(connection: &mut Connection, migrator: &Migrator) -> Result<(), Migra
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(APPLIED)?;
         let applied = applied(&transaction)?;
-        // What was applied while this process waited for its turn may be more than it knows.
-        if let Err(refused) = judge(&applied, migrator) {
+        // Asked again: what was applied while this process waited for its turn may be more than it
+        // knows.
+        if let Err(refused) = check(&applied, migrator) {
             return Ok(Err(refused));
         }
         for migration in migrator.iter().filter(|one| !applied.contains_key(&one.version)) {

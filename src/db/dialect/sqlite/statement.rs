@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::error::{code, trouble};
 use crate::db::sql::{Arg, Row, Sql};
 
-/// A list that takes longer is begun again where nobody has to wait for its thread.
+/// A read that takes longer is begun again where nobody has to wait for its thread.
 const SOON: Duration = Duration::from_millis(20);
 /// One that takes longer is given up, as on Postgres.
 const AT_MOST: Duration = Duration::from_secs(15);
@@ -50,14 +50,15 @@ pub fn fetch_all(connection: &Connection, sql: &Sql) -> sqlx::Result<Vec<Row>> {
     run().map_err(trouble)
 }
 
-/// The first row that a statement gives; what would come after it is not looked for.
+/// The first row that a statement gives; what would come after it is not looked for, so this is for
+/// statements that only read.
 pub fn fetch_optional(connection: &Connection, sql: &Sql) -> sqlx::Result<Option<Row>> {
     let run = || prepare(connection, sql)?.raw_query().next()?.map(values).transpose();
     run().map_err(trouble)
 }
 
-/// Reads beside others who need the thread: while what takes long is read, they go to another, which
-/// costs more than most takes.
+/// Reads beside others who need the thread. What is not done [`SOON`] is begun again where it holds
+/// nobody up: to move the others costs more than most reads do. It may run twice, so it only reads.
 pub fn aside<T>(
     connection: &Connection,
     read: impl Fn(&Connection) -> sqlx::Result<T>,
@@ -201,5 +202,55 @@ mod tests {
 
         assert_eq!(row.get::<i64>(0).unwrap(), 1);
         assert!(!connection.is_busy());
+    }
+
+    /// Reads more than a moment takes.
+    const LONG: &str = "with recursive n (i) as (select 1 union all select i + 1 from n where \
+                        i < 100000) select count(*) from n where i > 0";
+
+    #[test]
+    fn what_takes_too_long_is_interrupted_and_leaves_nothing_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let [reader, writer] =
+            [(); 2].map(|()| Connection::open(folder.path().join("db")).unwrap());
+        let mode = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+        writer.pragma_update_and_check(None, "journal_mode", "wal", mode).unwrap();
+        writer.execute_batch("create table t (x)").unwrap();
+        let rows = Sql::new("select count(*) from t");
+
+        reader.execute_batch("begin").unwrap();
+        fetch_optional(&reader, &rows).unwrap();
+        let late =
+            within(Duration::ZERO, &reader, |reader| fetch_optional(reader, &Sql::new(LONG)));
+        assert!(is_interrupted(&late), "{late:?}");
+        writer.execute_batch("insert into t values (1)").unwrap();
+
+        let counted =
+            |sql: &Sql| fetch_optional(&reader, sql).unwrap().unwrap().get::<i64>(0).unwrap();
+        assert_eq!(counted(&Sql::new(LONG)), 100_000, "and again, unbounded");
+        assert_eq!(counted(&rows), 0, "the transaction still sees its own state");
+        reader.execute_batch("commit").unwrap();
+        assert_eq!(counted(&rows), 1);
+        assert!(!reader.is_busy());
+        let held_up = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let held_up = writer.query_row("pragma wal_checkpoint(truncate)", [], held_up);
+        assert_eq!(held_up.unwrap(), 0, "no read is left open");
+    }
+
+    #[tokio::test]
+    async fn one_row_that_takes_long_is_read_beside_others_too() {
+        let connection = Connection::open_in_memory().unwrap();
+        let tries = std::cell::Cell::new(0);
+
+        let row = aside(&connection, |connection| {
+            tries.set(tries.get() + 1);
+            if tries.get() == 1 {
+                std::thread::sleep(SOON);
+            }
+            fetch_optional(connection, &Sql::new(LONG))
+        });
+
+        assert_eq!(row.unwrap().unwrap().get::<i64>(0).unwrap(), 100_000);
+        assert_eq!(tries.get(), 2);
     }
 }
