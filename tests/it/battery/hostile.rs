@@ -181,10 +181,11 @@ fn clients_that_mean_no_good_take_nothing_from_others() {
     let mut soak = Soak::of("hostile", ROUNDS);
     let folder = TempDir::new().unwrap();
     let server = serve(folder.path());
-    let (_, store) = server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
-    let store = format!("/v1/memory_stores/{}", text(&store, "id"));
     let (mut alone, mut beside, mut most) = (Vec::new(), Vec::new(), 0);
     while let Some(seed) = soak.next_seed() {
+        // One for all rounds would be full before long.
+        let (_, store) = server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
+        let store = format!("/v1/memory_stores/{}", text(&store, "id"));
         alone.append(&mut use_it(&server, &store, seed));
         let hostile = Hostile::begin(&server, seed);
         beside.append(&mut use_it(&server, &store, seed + (1 << 32)));
