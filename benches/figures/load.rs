@@ -113,6 +113,8 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 #[derive(Clone, Copy)]
 pub struct Load {
     pub connections: usize,
+    /// Between an answer and the next request of a connection.
+    pub pause: Duration,
     /// Before anything is counted.
     pub warm_up: Duration,
     pub time: Duration,
@@ -166,6 +168,9 @@ pub async fn run(load: Load, targets: &[Target]) -> Result<Sample> {
                 }
                 if answered > from {
                     latencies.push(answered - sent);
+                }
+                if !load.pause.is_zero() {
+                    tokio::time::sleep(load.pause).await;
                 }
             }
         });

@@ -133,6 +133,12 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// So many connections, each as fast as it can.
+    fn load(&self, connections: usize) -> Load {
+        let Self { warm_up, time, .. } = *self;
+        Load { connections, pause: Duration::ZERO, warm_up, time }
+    }
+
     /// One round of load, and the processor time that one answer cost the servers.
     async fn round(
         &self,
@@ -140,10 +146,9 @@ impl Bench<'_> {
         connections: usize,
         targets: &[Target],
     ) -> Result<(Sample, Duration)> {
-        let load = Load { connections, warm_up: self.warm_up, time: self.time };
         let ticks = || servers.iter().map(|server| server.ticks()).sum::<Result<u32>>();
         let before = ticks()?;
-        let sample = load::run(load, targets).await?;
+        let sample = load::run(self.load(connections), targets).await?;
         let used = TICK * (ticks()? - before);
         // The ticks are those of the warm-up, too.
         let answers = sample.rate * (self.warm_up + self.time).as_secs_f64();

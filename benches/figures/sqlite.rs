@@ -1,5 +1,7 @@
 //! Reads and creates on SQLite: beside a bare handler, and beside SQLite with nothing around it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::floors::Floor;
@@ -9,6 +11,14 @@ use crate::server::{self, Filled, Running};
 use crate::{Bench, MEMORIES, floors, say};
 
 const CONNECTIONS: [usize; 2] = [1, 32];
+const WRITERS: usize = 32;
+/// How many connections read, and how long a writer rests between two creates.
+const BESIDE: [(usize, Duration); 4] = [
+    (1, Duration::ZERO),
+    (32, Duration::ZERO),
+    (1, Duration::from_millis(10)),
+    (1, Duration::from_millis(30)),
+];
 
 pub async fn measure(bench: &Bench<'_>) -> Result<()> {
     let database = bench.folder.join("read.db");
@@ -25,28 +35,38 @@ pub async fn measure(bench: &Bench<'_>) -> Result<()> {
         say(&creates(bench, connections, Floor::OwnRows).await?)?;
     }
     say(&format!("\n{}", report::paired_head("alone", "beside 32 writers")))?;
-    say(&beside(bench, &filled).await?)
+    for (connections, pause) in BESIDE {
+        say(&beside(bench, &filled, connections, pause).await?)?;
+    }
+    Ok(())
 }
 
-/// The slowest reads, alone and while others write.
-async fn beside(bench: &Bench<'_>, filled: &Filled) -> Result<Paired> {
-    const WRITERS: usize = 32;
+/// The slowest reads, alone and while others write, of so many connections.
+async fn beside(
+    bench: &Bench<'_>,
+    filled: &Filled,
+    connections: usize,
+    pause: Duration,
+) -> Result<Paired> {
     let server = Running::start(server::memstored(bench.program, &filled.url, "full")).await?;
     let store = server::store(&mut Client::connect(server.address).await?).await?;
     let at = |request| [Target { address: server.address, request }];
     let (reads, creates) =
         (at(server::reads(&filled.store, &filled.memories)?), at(server::creates(&store)?));
-    let load = |connections| Load { connections, warm_up: bench.warm_up, time: bench.time };
     let mut pairs = Vec::new();
+    let mut written = Vec::new();
     for _ in 0..bench.rounds {
-        let alone = load::run(load(1), &reads).await?;
-        let writers = load::elsewhere(load(WRITERS), creates.to_vec());
-        let beside = load::run(load(1), &reads).await?;
-        anyhow::ensure!(writers.await?.rate > 0.0, "nobody wrote");
+        let alone = load::run(bench.load(connections), &reads).await?;
+        let load = Load { pause, ..bench.load(WRITERS) };
+        let writers = load::elsewhere(load, creates.to_vec());
+        let beside = load::run(bench.load(connections), &reads).await?;
+        written.push(writers.await?.rate);
         pairs.push([alone.p99, beside.p99]);
     }
     server.stop().await?;
-    Ok(Paired { what: "p99 of a read over 1 connection".into(), pairs, aim: 3.0 })
+    let (_, written, _) = report::spread(written.into_iter());
+    let what = format!("p99 of a read, {connections} reading, {written:.0} creates/s");
+    Ok(Paired { what, pairs, aim: 3.0 })
 }
 
 async fn reads(bench: &Bench<'_>, filled: &Filled, connections: usize) -> Result<Compared> {
