@@ -21,6 +21,7 @@ WORKDIR /build
 # rust-toolchain.toml stays outside: the image's own toolchain builds, without the tools of a checkout.
 COPY Cargo.toml Cargo.lock openapi.yaml ./
 COPY .cargo .cargo
+COPY build build
 COPY migrations migrations
 COPY benches benches
 COPY src src
