@@ -57,6 +57,7 @@ pub struct Serve {
     /// On a loopback address and with --dev, localhost, 127.0.0.1 and ::1 are always allowed and
     /// others must be named; elsewhere any is allowed until one is named.
     #[arg(long, env = "MEMSTORED_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
+    #[arg(value_parser = host)]
     pub allowed_host: Vec<String>,
 
     /// Whether an answered write is synced to disk; relaxed is for tests
@@ -108,8 +109,8 @@ pub struct LimitFlags {
     pub max_body_bytes: usize,
 
     /// Connections at one time; more wait to be accepted
-    #[arg(long, env = "MEMSTORED_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
-    pub max_connections: usize,
+    #[arg(long, env = "MEMSTORED_MAX_CONNECTIONS", value_name = "N", default_value = "20000")]
+    pub max_connections: NonZeroUsize,
 
     /// Connections to Postgres at one time; requests that find none free wait
     #[arg(
@@ -153,6 +154,15 @@ impl TypedValueParser for DatabaseUrl {
         };
         let text = value.to_str().ok_or_else(|| refused(&"database URL must be UTF-8"))?;
         text.parse().map_err(|error| refused(&error))
+    }
+}
+
+/// Takes a host name as `Host` has it, and none where nothing is given.
+fn host(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    match name.contains(|char: char| matches!(char, '/' | '*' | '@') || char.is_whitespace()) {
+        true => Err("a host is named by itself, as in localhost: no scheme, path or pattern"),
+        false => Ok(name.to_owned()),
     }
 }
 

@@ -199,19 +199,14 @@ impl App {
         let at = self.clock.now();
         let home = self.first_workspace().clone();
         if let Some(kept) = self.db.key_by_hash(hash).await? {
-            if kept.revoked_at.is_some() {
-                return Err(Error::Invalid(format!(
-                    "the configured API key is the key {}, which was revoked",
+            return match short_of_configured(&kept, &home) {
+                Some(why) => Err(Error::Invalid(format!(
+                    "the API key given with --api-key or MEMSTORED_API_KEY would have all scopes, and \
+                     is the key {}, which {why}: give one of its own, or none",
                     kept.id
-                )));
-            }
-            if kept.workspace != home {
-                return Err(Error::Invalid(format!(
-                    "the configured API key is the key {} of workspace {}; configure one of its own",
-                    kept.id, kept.workspace
-                )));
-            }
-            return Ok(());
+                ))),
+                None => Ok(()),
+            };
         }
         let key = unminted(*hash, hint, home, Origin::Configured, at);
         let by = Attribution {
@@ -279,6 +274,19 @@ fn unminted(
         expires_at: None,
         revoked_at: None,
     }
+}
+
+/// What a key was made without that it would have as the configured one.
+fn short_of_configured(kept: &ApiKey, home: &WorkspaceId) -> Option<&'static str> {
+    let short = [
+        (kept.revoked_at.is_some(), "was revoked"),
+        (kept.expires_at.is_some(), "has an expiry"),
+        (kept.workspace != *home, "is of another workspace than the first"),
+        (kept.environment.is_some(), "is of an environment's workers"),
+        (kept.scopes != Scopes::ALL, "was made with fewer scopes"),
+        (kept.actor != Actor::ApiKey(kept.id.clone()), "acts as somebody else"),
+    ];
+    short.into_iter().find_map(|(is_so, why)| is_so.then_some(why))
 }
 
 fn unauthenticated(message: &str) -> Error {

@@ -30,7 +30,7 @@ pub async fn run(settings: Serve) -> Done {
         )));
     }
     let stop = shutdown::on_signal().map_err(|error| cant("handle signals", &error))?;
-    let listener = Listener::bind(settings.listen, settings.limits.max_connections).await;
+    let listener = Listener::bind(settings.listen, settings.limits.max_connections.get()).await;
     let listener =
         listener.map_err(|error| cant(&format!("listen on {}", settings.listen), &error))?;
     let figures = figures(settings.metrics_listen, stop.clone()).await?;

@@ -3,18 +3,19 @@
 use super::sql::{Row, Sql};
 use super::stores::newest_first;
 use super::{Db, rows, verdict};
-use crate::domain::Result;
 use crate::domain::actor::Actor;
 use crate::domain::id::{ApiKeyId, EnvironmentId, WorkspaceId};
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::time::Timestamp;
+use crate::domain::{Error, Result};
 
 pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
      (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
      revoked_at, environment_id from api_keys where ";
 pub const ANY_MINTED: &str = "select 1 from api_keys where origin = 'minted' limit 1";
-/// Keys of a deleted workspace are kept, revoked, so that they are still known; they are not shown.
+/// Keys of a deleted workspace are kept, revoked, so that they are still known: they are shown where it is
+/// named.
 const OF_LIVE_WORKSPACES: &str =
     "workspace_id in (select w.id from workspaces w where w.deleted_at is null)";
 
@@ -45,13 +46,20 @@ impl Db {
     ) -> Result<Page<ApiKey>> {
         let owner = workspace.map_or("", WorkspaceId::as_str).to_owned();
         let mut sql = Sql::new(COLUMNS);
-        sql.push(OF_LIVE_WORKSPACES);
-        if workspace.is_some() {
-            sql.push(" and workspace_id = ").push_bind(owner.clone());
-        }
+        match workspace {
+            Some(_) => sql.push("workspace_id = ").push_bind(owner.clone()),
+            None => sql.push(OF_LIVE_WORKSPACES),
+        };
         newest_first(&mut sql, List::ApiKeys, &owner, TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
         let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
+        if found.is_empty()
+            && let Some(workspace) = workspace
+        {
+            let ever = Sql::new("select 1 from workspaces where id = $1").bind(owner.clone());
+            let ever = reader.fetch_optional(ever).await.map_err(verdict::trouble)?;
+            ever.ok_or_else(|| Error::not_found(WorkspaceId::WHAT, workspace))?;
+        }
         let found = found.iter().map(key).collect::<sqlx::Result<_>>();
         Ok(Page::cut(found.map_err(verdict::trouble)?, paging.limit, |key: &ApiKey| {
             Cursor::time(List::ApiKeys, &owner, key.created_at, &key.id)

@@ -97,6 +97,12 @@ impl PathPrefix {
                  \"/notes/\" does",
             ));
         };
+        if let Some(at) = text.find("//") {
+            return Err(Error::Invalid(format!(
+                "path_prefix must not have an empty segment, as at byte {}: no \"//\"",
+                at + 1
+            )));
+        }
         check("path_prefix", directory, text)?;
         Ok(Self(text.to_owned()))
     }

@@ -19,6 +19,10 @@ const DISCARDED: usize = 2 * 33_554_432;
 /// How long such a body may pause before the refusal is sent.
 const DISCARD_PAUSE: Duration = Duration::from_millis(500);
 
+/// What the parser says of an escape like `\ud800` that stands alone.
+const HALF_A_PAIR: [&str; 2] =
+    ["unexpected end of hex escape", "lone leading surrogate in hex escape"];
+
 /// A request body, read as JSON into `T`.
 pub struct Json<T>(pub T);
 
@@ -58,31 +62,30 @@ async fn receive(request: Request, http: &Http) -> Result<Vec<u8>> {
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<()> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Error::BadBody {
             code: "request_body_encoding_unsupported",
             message: "the request body must not be compressed: send it without content-encoding"
                 .into(),
         });
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let charset = kind.and_then(|kind| {
-        let parameters = kind.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-        parameters
-            .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
-            .find(|(name, _)| name.eq_ignore_ascii_case("charset"))
-    });
-    match charset {
-        Some((_, charset)) if !matches!(&*charset.to_ascii_lowercase(), "utf-8" | "utf8") => {
-            Err(Error::BadBody {
-                code: "unsupported_charset",
-                message: format!("the request body must be UTF-8, not {charset:?}"),
-            })
-        }
-        _ => Ok(()),
+    let kinds = headers.get_all(header::CONTENT_TYPE).iter().filter_map(|kind| kind.to_str().ok());
+    let is_utf8 = |charset: &str| matches!(&*charset.to_ascii_lowercase(), "utf-8" | "utf8");
+    match kinds.filter_map(charset).find(|charset| !is_utf8(charset)) {
+        Some(charset) => Err(Error::BadBody {
+            code: "unsupported_charset",
+            message: format!("the request body must be UTF-8, not {charset:?}"),
+        }),
+        None => Ok(()),
     }
+}
+
+/// The charset that a content type names.
+fn charset(kind: &str) -> Option<&str> {
+    let mut parameters = kind.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, charset) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(charset.trim().trim_matches('"'))
 }
 
 async fn read(mut body: Body, declared: Option<usize>, http: &Http) -> Result<Vec<u8>> {
@@ -142,6 +145,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 /// Says in which field the body is wrong, in words that do not depend on the parser's.
 fn explain(path: &str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
+    if HALF_A_PAIR.iter().any(|half| text.starts_with(half)) {
+        return Error::Invalid(format!(
+            "{path}: a \\u escape is half of a surrogate pair, which is no character without the other"
+        ));
+    }
     if !error.is_data() {
         return Error::Invalid(format!("the request body is not valid JSON: {text}"));
     }
@@ -185,6 +193,14 @@ mod tests {
         "the request body is not valid JSON: EOF while parsing an object at line 1 column 1"
     )]
     #[case("{}", "name: Field required")]
+    #[case(
+        r#"{"name": "a\ud800b"}"#,
+        "name: a \\u escape is half of a surrogate pair, which is no character without the other"
+    )]
+    #[case(
+        r#"{"name": "\udc00"}"#,
+        "name: a \\u escape is half of a surrogate pair, which is no character without the other"
+    )]
     #[case("[]", "request body: invalid type: sequence, expected a JSON object")]
     #[case(r#"["n"]"#, "request body: invalid type: sequence, expected a JSON object")]
     #[case("5", "request body: invalid type: integer `5`, expected a JSON object")]

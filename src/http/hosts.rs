@@ -36,18 +36,19 @@ impl Hosts {
                 "this server does not answer to that {what}: it can be allowed with --allowed-host"
             )))
         };
-        let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or(""));
-        let host =
-            header(header::HOST).or_else(|| request.uri().authority().map(Authority::as_str));
-        if !host.is_some_and(known) {
+        // Of several each has to be known: who reads behind this server may take another one.
+        let all =
+            |name| request.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or(""));
+        let authority = request.uri().authority().map(Authority::as_str);
+        let mut hosts = all(header::HOST).chain(authority).peekable();
+        if hosts.peek().is_none() || !hosts.all(known) {
             return refuse("Host");
         }
-        match header(header::ORIGIN) {
-            Some(origin) if !origin.split_once("://").is_some_and(|(_, host)| known(host)) => {
-                refuse("Origin")
-            }
-            _ => Ok(()),
+        let known = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| known(host));
+        if !all(header::ORIGIN).all(known) {
+            return refuse("Origin");
         }
+        Ok(())
     }
 }
 
@@ -99,6 +100,25 @@ mod tests {
 
         assert_eq!(hosts.check(&request(host, origin, "/v1")).is_ok(), answered);
         assert!(hosts.check(&request(host, origin, "/health")).is_ok());
+    }
+
+    #[rstest]
+    #[case(header::HOST, "localhost", "evil.example", false)]
+    #[case(header::HOST, "localhost", "127.0.0.1", true)]
+    #[case(header::ORIGIN, "http://localhost", "http://evil.example", false)]
+    fn of_several_each_has_to_be_known(
+        #[case] name: header::HeaderName,
+        #[case] first: &str,
+        #[case] second: &str,
+        #[case] answered: bool,
+    ) {
+        let hosts = Hosts::new(&[], Some([127, 0, 0, 1].into()));
+        let mut request = request(Some("localhost"), None, "/v1");
+        for value in [first, second] {
+            request.headers_mut().append(&name, value.parse().unwrap());
+        }
+
+        assert_eq!(hosts.check(&request).is_ok(), answered);
     }
 
     #[test]

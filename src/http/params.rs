@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
 
 use super::Http;
 use crate::domain::memory::View;
@@ -13,8 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::{Error, Result};
 use crate::wire;
 
-/// The decoded parameters of a query.
-pub struct Params(Vec<(String, String)>);
+/// The decoded parameters of a query; `None` where what they decode to is no text.
+pub struct Params(Option<Vec<(String, String)>>);
 
 impl FromRequestParts<Arc<Http>> for Params {
     type Rejection = Infallible;
@@ -26,12 +27,19 @@ impl FromRequestParts<Arc<Http>> for Params {
 
 impl Params {
     fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        // The parser itself puts U+FFFD in the place of what is no UTF-8: another value.
+        let is_text = percent_decode_str(query).decode_utf8().is_ok();
+        Self(is_text.then(|| form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+
+    fn parameters(&self) -> Result<&[(String, String)]> {
+        let not_text = || Error::invalid("the query must be UTF-8, percent-encoded");
+        self.0.as_deref().ok_or_else(not_text)
     }
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Result<Option<&str>> {
-        let mut values = self.0.iter().filter(|(known, _)| known == name);
+        let mut values = self.parameters()?.iter().filter(|(known, _)| known == name);
         let value = values.next().map(|(_, value)| value.as_str());
         match (value, values.next()) {
             (_, Some(_)) => Err(Error::Invalid(format!("{name} must be given at most once"))),
@@ -109,7 +117,7 @@ impl Params {
     /// All values of a parameter that may be repeated, with or without `[]` behind its name.
     pub fn all(&self, name: &str) -> Result<Vec<&str>> {
         let is_of = |known: &str| known.strip_suffix("[]").unwrap_or(known) == name;
-        let values = self.0.iter().filter(|(known, _)| is_of(known));
+        let values = self.parameters()?.iter().filter(|(known, _)| is_of(known));
         let values: Vec<_> = values.map(|(_, value)| value.as_str()).collect();
         if values.iter().any(|value| value.contains('\0')) {
             return Err(Error::Invalid(format!("{name} must not contain U+0000")));

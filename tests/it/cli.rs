@@ -9,10 +9,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::Program;
-use crate::support::program::{command, run, run_json};
+use crate::support::program::{command, parse, request, run, run_json};
 use crate::support::server::text;
 
 const STORES: &str = "/v1/memory_stores";
+const ALL: &str = "read,write,redact,admin";
 
 fn errors(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
@@ -74,6 +75,54 @@ fn a_configured_key_is_valid_while_configured_and_none_is_made() {
     assert_eq!(third.call("any", "GET", STORES, None).0, 401);
 }
 
+#[rstest]
+#[case::scopes(&["--scope", "read"], "fewer scopes")]
+#[case::expiry(&["--scope", ALL, "--expires", "2099-01-01T00:00:00Z"], "an expiry")]
+#[case::actor(&["--scope", ALL, "--as-service", "nightly"], "somebody else")]
+#[case::workspace(&["--scope", ALL, "--workspace", "other"], "another workspace")]
+#[case::environment(&["--environment", "its"], "environment's workers")]
+#[case::revoked(&["--scope", ALL, "revoke"], "was revoked")]
+fn a_key_that_was_made_with_less_is_not_configured(#[case] made: &[&str], #[case] why: &str) {
+    let folder = TempDir::new().unwrap();
+    let server = Program::serve(folder.path(), &[]);
+    let first = server.key().unwrap();
+    let post = |path, body| {
+        let (_, made) = server.call(&first, "POST", path, Some(&body));
+        text(&made, "id").to_owned()
+    };
+    let other = post("/x/v1/workspaces", json!({"name": "other"}));
+    let config = json!({"type": "self_hosted"});
+    let its = post("/v1/environments", json!({"name": "its", "config": config}));
+    server.stop();
+    let revoke = made.contains(&"revoke");
+    let made = made.iter().filter(|part| **part != "revoke").map(|part| match *part {
+        "other" => &other,
+        "its" => &its,
+        part => part,
+    });
+    let create: Vec<_> = ["key", "create", "--json"].into_iter().chain(made).collect();
+    let made = run_json(folder.path(), &create);
+    if revoke {
+        run_json(folder.path(), &["key", "revoke", "--json", &text(&made, "id")]);
+    }
+    let started = |key: &str| {
+        let arguments = ["serve", "--listen", "127.0.0.1:0"];
+        command(folder.path(), &arguments).env("MEMSTORED_API_KEY", key).output().unwrap()
+    };
+
+    let output = started(&text(&made, "key"));
+
+    assert_eq!(code(&output), 1, "{}", errors(&output));
+    assert!(errors(&output).contains(why), "{}", errors(&output));
+    assert!(errors(&output).contains("MEMSTORED_API_KEY"), "{}", errors(&output));
+    // The first key has all that a configured one has.
+    let server = Program::spawn(
+        command(folder.path(), &["serve", "--listen", "127.0.0.1:0"])
+            .env("MEMSTORED_API_KEY", &first),
+    );
+    assert_eq!(server.call(&first, "GET", STORES, None).0, 200);
+}
+
 #[test]
 fn an_in_memory_database_is_gone_at_exit() {
     let folder = TempDir::new().unwrap();
@@ -95,6 +144,9 @@ fn an_in_memory_database_is_gone_at_exit() {
 #[case::scheme(&["--database-url", "mysql://db"], 2, "sqlite:PATH")]
 #[case::durability(&["--durability", "none"], 2, "full")]
 #[case::key(&["--api-key", "two words"], 2, "visible ASCII")]
+#[case::host(&["--allowed-host", "http://notes"], 2, "by itself")]
+#[case::pattern(&["--allowed-host", "*.notes"], 2, "by itself")]
+#[case::connections(&["--max-connections", "0"], 2, "max-connections")]
 #[case::parameter(&["--database-url", "postgres://a@h/d?sslmod=require"], 2, "sslmod")]
 #[case::unknown(&["--color"], 2, "unexpected argument")]
 fn a_start_that_can_not_be_is_refused_with_its_reason(
@@ -149,6 +201,18 @@ fn an_empty_allowed_host_is_none() {
     server.address = server.address.replace("0.0.0.0", "127.0.0.1");
 
     assert_eq!(server.call("k", "GET", STORES, None).0, 200);
+}
+
+#[test]
+fn allowed_hosts_may_have_spaces_around_them() {
+    let folder = TempDir::new().unwrap();
+    let mut serve = command(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--api-key", "k"]);
+    let server = Program::spawn(serve.env("MEMSTORED_ALLOWED_HOST", "one, two"));
+
+    for (host, status) in [("two", 200), ("three", 403)] {
+        let answer = server.raw(&request(host, "k", "GET", STORES, None, "close"));
+        assert_eq!(parse(&answer).unwrap().0, status, "{host}");
+    }
 }
 
 #[test]

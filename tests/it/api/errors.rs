@@ -141,8 +141,18 @@ async fn bytes_that_are_no_utf_8_and_compressed_bodies_are_refused() {
     let bytes = request(KEY, "POST", STORES).body(Body::from(&b"{\"name\":\"\xff\"}"[..])).unwrap();
     let gzip = request(KEY, "POST", STORES).header("content-encoding", "gzip");
     let gzip = gzip.body(Body::from("{}")).unwrap();
+    // Of several headers each counts.
+    let second = |name: &'static str, first: &'static str, second: &'static str| {
+        let request = request(KEY, "POST", STORES).header(name, first).header(name, second);
+        request.body(Body::from("{}")).unwrap()
+    };
+    let kinds = ["application/json", "application/json; charset=latin1"];
 
     server.send(bytes).await.refused(400);
+    let error = server.send(second("content-encoding", "identity", "gzip")).await.refused(400);
+    assert_eq!(error["details"]["error_code"], "request_body_encoding_unsupported");
+    let error = server.send(second("content-type", kinds[0], kinds[1])).await.refused(400);
+    assert_eq!(error["details"]["error_code"], "unsupported_charset");
     let error = server.send(gzip).await.refused(400);
 
     assert_eq!(error["details"]["error_code"], "request_body_encoding_unsupported");

@@ -177,6 +177,26 @@ async fn under_dev_a_key_that_only_read_is_not_kept() {
 }
 
 #[tokio::test]
+async fn keys_of_a_deleted_workspace_are_listed_where_it_is_named() {
+    let server = Server::start().await;
+    let other = server.post(WORKSPACES, json!({"name": "other"})).await.ok();
+    let other = text(&other, "id");
+    let body = json!({"name": "theirs", "workspace_id": other});
+    let key = server.post(KEYS, body).await.ok();
+    server.call("DELETE", &format!("{WORKSPACES}/{other}"), None).await.ok();
+
+    let theirs = server.get(&format!("{KEYS}?workspace_id={other}")).await.ok();
+
+    assert_eq!(column(&theirs, "id"), [text(&key, "id")]);
+    assert!(!theirs["data"][0]["revoked_at"].is_null());
+    assert_eq!(column(&server.get(KEYS).await.ok(), "name"), ["configured"]);
+    for never in ["wrkspc_01M8DX85HNFB12RSYTAV02SCDF", "x"] {
+        let message = server.get(&format!("{KEYS}?workspace_id={never}")).await.message(404);
+        assert!(message.contains("workspace not found"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn under_dev_a_key_whose_workspace_was_deleted_is_revoked() {
     let server = Server::with(Setup { dev: true, ..Setup::default() }).await;
     let made = server.call_as("one", "POST", STORES, Some(json!({"name": "n"}))).await;

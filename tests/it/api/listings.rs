@@ -80,6 +80,24 @@ async fn a_prefix_matches_whole_segments() {
     for bad in ["/x", "x/", "//", "/../", "/e%CC%81/"] {
         server.get(&format!("{store}/memories?path_prefix={bad}")).await.refused(400);
     }
+    let message = server.get(&format!("{store}/memories?path_prefix=/a//")).await.message(400);
+    assert_eq!(message, "path_prefix must not have an empty segment, as at byte 3: no \"//\"");
+}
+
+#[tokio::test]
+async fn a_query_that_is_no_text_is_refused() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    server.memory(&store, "/\u{fffd}/a", "x").await;
+    let list = |query: &str| format!("{store}/memories?path_prefix=/{query}");
+
+    let replaced = server.get(&list("%EF%BF%BD/")).await.ok();
+
+    assert_eq!(replaced["data"].as_array().unwrap().len(), 1);
+    for bad in ["%FF/", "%EF%BF/", "&other=%80"] {
+        let message = server.get(&list(bad)).await.message(400);
+        assert_eq!(message, "the query must be UTF-8, percent-encoded");
+    }
 }
 
 #[tokio::test]
