@@ -1,6 +1,7 @@
 //! The HTTP client of the command line and the mount. It retries as the official SDKs do (contract
 //! 1.9).
 
+pub mod limits;
 pub mod pages;
 pub mod store;
 

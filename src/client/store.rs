@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::pages::{Items, MOST, MOST_FULL, Pages};
-use super::{Client, ClientError};
+use super::{Client, ClientError, limits};
+use crate::domain::limits::Limits;
 use crate::wire::Deleted;
 use crate::wire::memory::{Item, Memory};
 use crate::wire::store::Store;
@@ -116,6 +117,11 @@ impl StoreApi {
     /// The same store, where each change has this reason.
     pub fn with_reason(&self, reason: &str) -> Result<Self, ClientError> {
         Ok(Self { client: self.client.with_reason(reason)?, path: self.path.clone() })
+    }
+
+    /// What the server takes in a store.
+    pub async fn limits(&self) -> Result<Limits, ClientError> {
+        limits::limits(&self.client).await
     }
 
     /// Versions, newest first.

@@ -27,6 +27,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::client::limits::limits;
 use crate::client::{Client, ClientError};
 use crate::clock::{Clock, Source};
 use crate::domain::content::Sha256;
@@ -100,6 +101,7 @@ pub async fn mount(
         cache_bytes: options.cache_bytes,
         spool_wait: SPOOL_WAIT,
         poll: options.poll,
+        limits: limits(client).await?,
     };
     let remote = Remote::new(client, &attachment.store);
     let fs = Arc::new(Fs::new(remote, spool, stale, settings, clock, source));

@@ -11,5 +11,5 @@ use crate::wire::whoami::Whoami;
 
 pub async fn whoami(State(http): State<Arc<Http>>, Granted(grant): Granted<ToSeeItself>) -> Answer {
     let identity = http.app.whoami(&grant).await?;
-    ok(&Whoami::new(identity, http.app.organization()))
+    ok(&Whoami::new(identity, http.app.organization(), http.app.limits()))
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use crate::domain::access::{Identity, Reach};
+use crate::domain::limits;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Whoami {
@@ -26,6 +27,36 @@ pub struct Whoami {
     pub environment_id: Option<String>,
     /// What a session token reaches.
     pub stores: Vec<AttachedStore>,
+    /// What the server takes, of any credential.
+    pub limits: Limits,
+}
+
+/// The settings of a server that a client has to know before it writes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of UTF-8 in one memory.
+    pub max_content_bytes: usize,
+    /// Live memories in one store.
+    pub max_memories_per_store: u64,
+}
+
+impl From<&limits::Limits> for Limits {
+    fn from(limits: &limits::Limits) -> Self {
+        Self {
+            max_content_bytes: limits.content_bytes,
+            max_memories_per_store: limits.memories_per_store,
+        }
+    }
+}
+
+impl From<Limits> for limits::Limits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            content_bytes: limits.max_content_bytes,
+            memories_per_store: limits.max_memories_per_store,
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,7 +66,7 @@ pub struct AttachedStore {
 }
 
 impl Whoami {
-    pub fn new(identity: Identity, organization: &str) -> Self {
+    pub fn new(identity: Identity, organization: &str, limits: &limits::Limits) -> Self {
         let Identity { caller, name, actor_name, expires_at } = identity;
         let (session_id, environment_id, stores) = match &caller.reach {
             Reach::Workspace => (None, None, Vec::new()),
@@ -61,6 +92,7 @@ impl Whoami {
             session_id,
             environment_id,
             stores,
+            limits: limits.into(),
         }
     }
 }

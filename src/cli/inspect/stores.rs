@@ -52,8 +52,8 @@ impl Stores {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-On a memstored it tells the key or token, its scopes, and whom writes are attributed to. On another
-server of the API it tells no more than that the credential is accepted.")]
+On a memstored it tells the key or token, its scopes, whom writes are attributed to, and the limits of
+the server. On another server of the API it tells no more than that the credential is accepted.")]
 pub struct Whoami {
     #[command(flatten)]
     shared: Shared,
@@ -93,12 +93,17 @@ impl Whoami {
     }
 }
 
+/// A field of an object. A number needs its name, an ID says what it is.
+fn field((name, value): (&String, &Value)) -> String {
+    if value.is_number() { format!("{name} {value}") } else { plain(value) }
+}
+
 /// A value on one line.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => one_line(text).into_owned(),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(fields) => fields.values().map(plain).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) => fields.iter().map(field).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }

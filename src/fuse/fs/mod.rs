@@ -48,6 +48,8 @@ pub struct Settings {
     pub spool_wait: Duration,
     /// Between two looks at what changed elsewhere; zero is never.
     pub poll: Duration,
+    /// What the server takes.
+    pub limits: Limits,
 }
 
 /// One mounted store.
@@ -61,7 +63,6 @@ pub struct Fs {
     kernel: mpsc::Sender<Stale>,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    limit: usize,
     /// A task is about to try failed saves again.
     retrying: AtomicBool,
 }
@@ -155,7 +156,6 @@ impl Fs {
             kernel,
             clock,
             settings,
-            limit: Limits::default().content_bytes,
             retrying: AtomicBool::new(false),
         }
     }
@@ -215,6 +215,16 @@ impl Fs {
         let attr = state.attr(ino).ok()?;
         state.tree.remember(ino);
         Some(attr)
+    }
+
+    /// What the server takes.
+    pub fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    /// Bytes that a memory may have.
+    fn limit(&self) -> usize {
+        self.settings.limits.content_bytes
     }
 
     pub fn totals(&self) -> Totals {

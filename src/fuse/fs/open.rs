@@ -200,7 +200,7 @@ impl Fs {
         state.mark_dirty(ino, Some(handle));
         let path = state.tree.path(ino);
         let file = state.tree.file_mut(ino).ok_or(FuseError::NotFound)?;
-        let (kept, limit) = (file.kept, self.limit);
+        let (kept, limit) = (file.kept, self.limit());
         let draft = file.draft.as_mut().ok_or(FuseError::NotFound)?;
         let length = draft.bytes.len();
         let start = if place.appends { Some(length) } else { place.offset.try_into().ok() };
@@ -231,7 +231,7 @@ impl Fs {
         size: u64,
         pid: u32,
     ) -> Result<bool> {
-        let limit = self.limit;
+        let limit = self.limit();
         let Some(size) = usize::try_from(size).ok().filter(|size| *size <= limit) else {
             let error = FuseError::TooLarge { limit };
             Self::log_refusal(&self.lock().tree.path(ino), &error);

@@ -231,7 +231,7 @@ impl Fs {
                 let state = self.lock();
                 let file = state.tree.file(ino).ok_or(FuseError::NotFound)?;
                 if let Some(draft) = &file.draft {
-                    let text = save::text(draft, self.limit)?.to_owned();
+                    let text = save::text(draft, self.limit())?.to_owned();
                     return Ok(Successor { text, revision: draft.revision, whole: draft.whole });
                 }
             }

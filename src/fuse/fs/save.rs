@@ -137,7 +137,7 @@ impl Fs {
             self.spool(state, ino)?;
             return Ok(None);
         }
-        let text = match text(draft, self.limit) {
+        let text = match text(draft, self.limit()) {
             Ok(text) => text.to_owned(),
             Err(error) => {
                 Self::log_refusal(&state.tree.path(ino), &error);

@@ -32,8 +32,6 @@ const TTL: Duration = Duration::from_hours(24);
 const GENERATION: Generation = Generation(0);
 /// The longest name that the kernel takes from a FUSE file system.
 const NAME_BYTES: u32 = 1024;
-/// Contract: memories in a store, and their bytes, as what is free.
-const CAPACITY: (u64, u64) = (10_000, 10_000 * 102_400);
 
 pub struct Kernel {
     fs: Arc<Fs>,
@@ -382,7 +380,9 @@ impl Filesystem for Kernel {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let (files, bytes) = CAPACITY;
+        let limits = self.fs.limits();
+        let files = limits.memories_per_store;
+        let bytes = files.saturating_mul(limits.content_bytes as u64);
         let totals = self.fs.totals();
         let blocks = |bytes: u64| bytes.div_ceil(BLOCK.into());
         let used = blocks(totals.bytes);

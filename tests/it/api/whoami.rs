@@ -1,3 +1,4 @@
+use memstored::domain::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::support::server::{KEY, Setup, column, text};
@@ -36,6 +37,10 @@ async fn a_key_is_told_what_it_is_whatever_its_scopes_are() {
       "credential_id": "apikey_KC67JDSP869MREX37S73NS86NE",
       "environment_id": null,
       "expires_at": "2027-01-01T00:00:00.000000Z",
+      "limits": {
+        "max_content_bytes": 102400,
+        "max_memories_per_store": 10000
+      },
       "name": "ci",
       "organization_id": "00000000-0000-4000-8000-000000000001",
       "scopes": [
@@ -87,6 +92,24 @@ async fn an_environment_key_is_told_its_environment() {
     assert_eq!(said["scopes"], json!([]));
     assert_eq!(said["stores"], json!([]));
     assert!(said["session_id"].is_null());
+}
+
+#[tokio::test]
+async fn any_credential_is_told_what_the_server_takes() {
+    let limits = Limits { memories_per_store: 7, content_bytes: 300_000, ..Limits::default() };
+    let server = Server::with(Setup { limits, ..Setup::default() }).await;
+    let stage = Stage::new(&server).await;
+
+    for key in [
+        KEY.to_owned(),
+        server.key(&["redact"]).await,
+        stage.environment_key(&server).await,
+        stage.token(&server).await,
+    ] {
+        let said = asked(&server, &key).await;
+        let limits = json!({"max_content_bytes": 300_000, "max_memories_per_store": 7});
+        assert_eq!(said["limits"], limits);
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use memstored::client::Client;
 use memstored::clock::{Counter, ManualClock};
+use memstored::domain::limits::Limits;
 use memstored::fuse::errno::FuseError;
 use memstored::fuse::fs::{Fs, How, Place, Settings};
 use memstored::fuse::guard::Guard;
@@ -111,6 +112,7 @@ impl Stand {
             cache_bytes: 1 << 20,
             spool_wait: Duration::from_millis(1),
             poll: Duration::ZERO,
+            limits: Limits::default(),
         };
         let clock = Arc::new(ManualClock::at_micros(NOW));
         let (stale, _) = mpsc::channel();

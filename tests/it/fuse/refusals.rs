@@ -52,6 +52,26 @@ print({script})"
 }
 
 #[test]
+fn a_file_may_be_as_large_as_the_server_takes() {
+    if Stage::new().is_none() {
+        return;
+    }
+    let stage = Stage::with(&["--max-content-bytes", "300000", "--max-memories-per-store", "7"]);
+    stage.memory("/f", &"x".repeat(150_000));
+    let mount = stage.mount();
+
+    mount.sh("echo more >> f; head -c 300000 /dev/zero | tr '\\0' y > g; sync g");
+    let mut file = OpenOptions::new().append(true).open(mount.path("g")).unwrap();
+    assert_eq!(errno(file.write_all(b"y")), Errno::FBIG);
+    drop(file);
+
+    until("uploaded", || stage.contents().len() == 2);
+    let sizes: Vec<_> = stage.contents().iter().map(|(_, content)| content.len()).collect();
+    assert_eq!(sizes, [150_005, 300_000]);
+    assert_eq!(mount.sh("df --output=itotal . | tail -1 | tr -d ' '").trim(), "7");
+}
+
+#[test]
 fn a_sync_in_the_middle_of_a_character_refuses_and_keeps_the_text() {
     let Some(stage) = Stage::new() else { return };
     stage.memory("/f", "old\n");

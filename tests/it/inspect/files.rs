@@ -89,6 +89,8 @@ fn whoami_tells_the_key_and_the_workspace() {
     let stage = Stage::new();
     let told = stage.told(&["whoami"]);
     assert!(told.contains("wrkspc_") && told.contains("apikey_"), "{told}");
+    let limits = "limits\tmax_content_bytes 102400 max_memories_per_store 10000\n";
+    assert!(told.contains(limits), "{told}");
     assert_eq!(stage.json(&["whoami"])[0]["type"], "whoami");
 }
 

@@ -32,8 +32,13 @@ pub struct Session {
 
 impl Stage {
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With a server that is started with these.
+    pub fn with(arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let server = Program::serve(folder.path(), &["--api-key", KEY]);
+        let server = Program::serve(folder.path(), &[&["--api-key", KEY], arguments].concat());
         let make = |path: &str, body: Value| {
             let (status, made) = server.call(KEY, "POST", path, Some(&body));
             assert_eq!(status, 200, "{made}");

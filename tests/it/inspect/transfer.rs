@@ -200,6 +200,90 @@ fn what_comes_in_is_hostile_until_it_is_checked() {
 }
 
 #[test]
+fn what_a_server_takes_goes_out_and_comes_in_however_large() {
+    let stage = Stage::with(&["--max-content-bytes", "300000"]);
+    let large = "x".repeat(150_000);
+    stage.put("/large", &large);
+    let out = stage.path("out");
+    let out = out.to_str().unwrap();
+    stage.told(&["export", out]);
+    stage.told(&["export", "history", "--history"]);
+
+    stage.told(&["rm", "/large"]);
+    assert_eq!(stage.told(&["import", out]), "created /large\n");
+    assert_eq!(stage.content("/large").unwrap(), large);
+    std::fs::write(stage.path("out/larger"), "x".repeat(300_001)).unwrap();
+    let larger = stage.run(&["import", out]);
+    assert!(larger.err.contains("/larger: it has more than 300,000 bytes"), "{}", larger.err);
+    let to = Stage::with(&["--max-content-bytes", "300000"]);
+    let history = stage.path("history");
+    to.told(&["import", history.to_str().unwrap(), "--history"]);
+    assert_eq!(to.content("/large").unwrap(), large);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_written() {
+    let stage = Stage::with(&["--max-content-bytes", "10", "--max-memories-per-store", "3"]);
+    let folder = stage.path("in");
+    let fresh = |files: &[(&str, &str)]| {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.join(name), content).unwrap();
+        }
+    };
+    let refused = |why: &str| {
+        let before = stage.versions().len();
+        for arguments in [&["import", "in", "--dry-run"][..], &["import", "in"]] {
+            let ran = stage.run(arguments);
+            assert_eq!((ran.code, &*ran.out), (1, ""), "{}", ran.err);
+            assert!(ran.err.contains(why), "{}", ran.err);
+        }
+        assert_eq!(stage.versions().len(), before, "nothing is written");
+    };
+
+    fresh(&[("a", "1"), ("b", "more than ten bytes")]);
+    refused("refused: /b: it has more than 10 bytes");
+    fresh(&[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]);
+    refused("a store holds at most 3 memories: this one has 0, and 4 more would come in");
+    fresh(&[("a", "1"), ("b", "2"), ("c", "3")]);
+    stage.told(&["import", "in"]);
+    fresh(&[("a", "now"), ("b", "2")]);
+    assert_eq!(stage.told(&["import", "in"]), "updated /a\n", "a full store takes changes");
+    fresh(&[("a", "now"), ("d", "4")]);
+    refused("this one has 3, and 1 more would come in, so nothing was written");
+}
+
+#[test]
+fn a_history_needs_room_for_what_was_there_at_one_time() {
+    let from = Stage::new();
+    for path in ["/a", "/b", "/c"] {
+        from.put(path, "short");
+    }
+    from.told(&["rm", "/a"]);
+    from.put("/d", "short");
+    from.told(&["export", "fits.tar", "--history"]);
+    from.put("/e", "short");
+    from.told(&["export", "many.tar", "--history"]);
+    from.put("/e", "more than ten bytes");
+    from.told(&["export", "large.tar", "--history"]);
+    let stage = Stage::with(&["--max-content-bytes", "10", "--max-memories-per-store", "3"]);
+    let import = |name: &str| {
+        let history = from.path(name);
+        stage.run(&["import", history.to_str().unwrap(), "--history"])
+    };
+
+    let (many, large) = (import("many.tar"), import("large.tar"));
+    assert_eq!((many.code, large.code), (1, 1));
+    assert!(many.err.contains("at most 3 memories"), "{}", many.err);
+    assert!(large.err.contains("it has more than 10 bytes"), "{}", large.err);
+    assert!(stage.versions().is_empty(), "nothing is written");
+    let fits = import("fits.tar");
+    assert_eq!(fits.code, 0, "{}", fits.err);
+    assert_eq!(stage.versions().len(), 5);
+}
+
+#[test]
 fn an_archive_leads_nowhere_else() {
     let stage = Stage::new();
     let refused = |make: &dyn Fn(&mut tar::Builder<Vec<u8>>), why: &str| {

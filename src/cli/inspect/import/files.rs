@@ -12,10 +12,9 @@ use rustix::fs::OFlags;
 
 use super::super::{Failure, output};
 use crate::domain::path::MemoryPath;
-use crate::history::text::one_line;
+use crate::history::text::{counted, one_line};
 
-/// Bytes of one memory (contract 3.2), and of a file of versions.
-const LARGEST: u64 = 102_400;
+/// Bytes of a file of versions.
 const LARGEST_HISTORY: u64 = 1 << 32;
 /// Files at most, so that an archive of endless names ends.
 const MOST: usize = 100_000;
@@ -33,14 +32,16 @@ pub struct Found {
 /// All that comes in, or why not.
 #[derive(Default)]
 struct Reading {
+    /// Bytes of one memory.
+    largest: usize,
     files: BTreeMap<String, String>,
     refused: Vec<String>,
     seen: usize,
 }
 
-/// All files of a folder or an archive, below `prefix`.
-pub fn all(from: &Path, prefix: &str) -> Result<Vec<Found>, Failure> {
-    let mut reading = Reading::default();
+/// All files of a folder or an archive, below `prefix`, each of at most `largest` bytes.
+pub fn all(from: &Path, prefix: &str, largest: usize) -> Result<Vec<Found>, Failure> {
+    let mut reading = Reading { largest, ..Reading::default() };
     if is_archive(from) {
         reading.archive(from, prefix)?;
     } else {
@@ -75,6 +76,11 @@ pub fn named(from: &Path, name: &str) -> Result<Option<String>, Failure> {
         }
     }
     Ok(None)
+}
+
+/// Why a content is none.
+pub fn too_large(largest: usize) -> String {
+    format!("it has more than {}", counted(largest, "byte", "bytes"))
 }
 
 fn is_archive(from: &Path) -> bool {
@@ -159,11 +165,12 @@ impl Reading {
             return self.refuse(&path, &error.to_string());
         }
         let mut bytes = Vec::new();
-        if let Err(error) = file.take(LARGEST + 1).read_to_end(&mut bytes) {
+        let most = (self.largest as u64).saturating_add(1);
+        if let Err(error) = file.take(most).read_to_end(&mut bytes) {
             return self.refuse(&path, &error.to_string());
         }
-        if bytes.len() as u64 > LARGEST {
-            return self.refuse(&path, "it has more than 102,400 bytes");
+        if bytes.len() > self.largest {
+            return self.refuse(&path, &too_large(self.largest));
         }
         let Ok(content) = String::from_utf8(bytes) else {
             return self.refuse(&path, "it is not UTF-8, and a memory is text");

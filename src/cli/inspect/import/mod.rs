@@ -14,6 +14,7 @@ use super::{Done, Failure, InStore, array, find, output};
 use crate::client::ClientError;
 use crate::client::store::{StoreApi, View};
 use crate::domain::content::Sha256;
+use crate::domain::limits::Limits;
 use crate::history::text::{counted, one_line};
 use crate::history::{CREATED, DELETED};
 use crate::wire::memory::{Item, Memory};
@@ -23,9 +24,9 @@ use files::Found;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 All that is to come in is read and checked first, and what is no memory (a link, a device, a name or a
-content that is not UTF-8, more than 102,400 bytes, two files for one path) is listed, and nothing
-is written. Files that a memory already holds are left alone; a memory that changes meanwhile is, too
-(exit code 4). Memories without a file stay.
+content that is not UTF-8, more bytes than the server takes, two files for one path) is listed, and
+nothing is written; so it is where the store has no room for all. Files that a memory already holds are
+left alone; a memory that changes meanwhile is, too (exit code 4). Memories without a file stay.
 
 With --history the versions of an export with its history are written again, one by one: contents, paths
 and order are kept, their authors and times become yours and today's. The store must be empty.
@@ -68,25 +69,17 @@ impl Import {
         if !prefix.ends_with('/') {
             prefix.push('/');
         }
-        if self.history {
-            let versions = versions(&self.from)?;
-            return self.again(&self.place.open().await?, versions).await;
-        }
-        let files = files::all(&self.from, &prefix)?;
         let store = self.place.open().await?;
-        let heads = store.memories(View::Basic).await?;
-        let heads: HashMap<_, _> =
-            heads.into_iter().map(|memory| (memory.path.clone(), memory)).collect();
-        let mut steps = Vec::new();
-        for file in files {
-            let hash = Sha256::of(file.content.as_bytes()).to_string();
-            let step = match heads.get(&file.path) {
-                None => Step::Create,
-                Some(head) if head.content_sha256 == hash => Step::Nothing(head.clone()),
-                Some(head) => Step::Update(head.clone()),
-            };
-            steps.push((file, step));
+        let limits = store.limits().await?;
+        if self.history {
+            let versions = versions(&self.from, limits.content_bytes)?;
+            return self.again(&store, versions, &limits).await;
         }
+        let files = files::all(&self.from, &prefix, limits.content_bytes)?;
+        let heads = store.memories(View::Basic).await?;
+        let steps = planned(files, &heads);
+        let new = steps.iter().filter(|(_, step)| matches!(step, Step::Create)).count();
+        fit(heads.len(), new, &limits)?;
         self.carry_out(&store, steps).await
     }
 
@@ -143,7 +136,7 @@ impl Import {
     }
 
     /// Writes versions again, oldest first.
-    async fn again(&self, store: &StoreApi, versions: Vec<Version>) -> Done {
+    async fn again(&self, store: &StoreApi, versions: Vec<Version>, limits: &Limits) -> Done {
         if !store.memories(View::Basic).await?.is_empty() {
             return Err(Failure::Conflict(
                 "the store is not empty: a history needs one that is".into(),
@@ -151,6 +144,7 @@ impl Import {
         }
         let count = versions.len();
         let versions = writable(versions);
+        fit(0, at_once(&versions), limits)?;
         let (written, left_out) = (versions.len(), count - versions.len());
         if !self.dry_run {
             let bar = output::bar(written, "importing");
@@ -175,6 +169,47 @@ impl Import {
         let versions = counted(written, "version", "versions");
         output::print(&format!("{would} {versions} again{left}"))
     }
+}
+
+/// What each file asks for, by what is there.
+fn planned(files: Vec<Found>, heads: &[Memory]) -> Vec<(Found, Step)> {
+    let heads: HashMap<_, _> = heads.iter().map(|memory| (&*memory.path, memory)).collect();
+    let planned = files.into_iter().map(|file| {
+        let hash = Sha256::of(file.content.as_bytes()).to_string();
+        let step = match heads.get(&*file.path).copied() {
+            None => Step::Create,
+            Some(head) if head.content_sha256 == hash => Step::Nothing(head.clone()),
+            Some(head) => Step::Update(head.clone()),
+        };
+        (file, step)
+    });
+    planned.collect()
+}
+
+/// Refuses more memories than a store may have. What others make meanwhile can't be known.
+fn fit(memories: usize, new: usize, limits: &Limits) -> Done {
+    let most = usize::try_from(limits.memories_per_store).unwrap_or(usize::MAX);
+    if new == 0 || memories.saturating_add(new) <= most {
+        return Ok(());
+    }
+    let most = counted(most, "memory", "memories");
+    Err(Failure::Failed(format!(
+        "a store holds at most {most}: this one has {memories}, and {new} more would come in, so \
+         nothing was written"
+    )))
+}
+
+/// How many memories there are at one time while the versions are written.
+fn at_once(versions: &[Version]) -> usize {
+    let (mut alive, mut most) = (HashSet::new(), 0);
+    for version in versions {
+        match &*version.operation {
+            DELETED => alive.remove(&version.memory_id),
+            _ => alive.insert(&version.memory_id),
+        };
+        most = most.max(alive.len());
+    }
+    most
 }
 
 /// Without what was redacted, of which nothing is left, and deletions of what so never was.
@@ -211,8 +246,9 @@ async fn one_again(
     }
 }
 
-/// The versions of an export, checked: each has what its operation needs.
-fn versions(from: &Path) -> Result<Vec<Version>, Failure> {
+/// The versions of an export, checked: each has what its operation needs, and no more bytes than
+/// `largest`.
+fn versions(from: &Path, largest: usize) -> Result<Vec<Version>, Failure> {
     let text = files::named(from, VERSIONS)?.ok_or_else(|| {
         Failure::Missing(format!(
             "{} has no {VERSIONS} beside {MEMORIES}/: it is no export with its history",
@@ -230,6 +266,9 @@ fn versions(from: &Path) -> Result<Vec<Version>, Failure> {
                 && (version.operation == DELETED || version.content.is_some()));
         if !has_all || ![CREATED, "modified", DELETED].contains(&&*version.operation) {
             return Err(refuse(&"this is no version with its content"));
+        }
+        if version.content.as_ref().is_some_and(|content| content.len() > largest) {
+            return Err(refuse(&files::too_large(largest)));
         }
         if let Some(path) = &version.path {
             find::path(path).map_err(|error| refuse(&error))?;
