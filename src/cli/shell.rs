@@ -1,7 +1,8 @@
 //! `memstored completions` and `memstored man`: what shells and man need, from the one definition of
 //! the command line.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -26,7 +27,8 @@ Examples:
   memstored man | man -l -
   memstored man ~/.local/share/man/man1")]
 pub struct Man {
-    /// Folder for one page a command; without it the page of memstored itself is printed
+    /// Folder for one page a command, made where it is missing; without it the page of memstored
+    /// itself is printed
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -38,14 +40,21 @@ pub fn completions(completions: &Completions) -> Done {
 }
 
 pub fn man(man: &Man) -> Done {
-    let failed =
-        |error: std::io::Error| Failure::Failed(format!("can't write the manual: {error}"));
     if let Some(dir) = &man.dir {
-        return clap_mangen::generate_to(Cli::command(), dir).map_err(failed);
+        return pages(dir);
     }
     let mut page = Vec::new();
-    Page::new(Cli::command()).render(&mut page).map_err(failed)?;
+    let rendered = Page::new(Cli::command()).render(&mut page);
+    rendered.map_err(|error| Failure::Failed(format!("can't write the manual: {error}")))?;
     print(&page)
+}
+
+fn pages(dir: &Path) -> Done {
+    let made = fs::create_dir_all(dir);
+    let written = made.and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+    written.map_err(|error| {
+        Failure::Failed(format!("can't write the manual to {}: {error}", dir.display()))
+    })
 }
 
 fn print(text: &[u8]) -> Done {

@@ -132,7 +132,13 @@ fn shells_and_man_learn_every_verb() {
         let text = std::fs::read_to_string(pages.join(page)).unwrap();
         assert!(text.contains(".SH NAME") && text.contains(".SH OPTIONS"), "{page}");
     }
-    assert_eq!(stage.run(&["man", "/nowhere"]).code, 1);
+    let fresh = stage.path(".local/share/man/man1");
+    stage.told(&["man", fresh.to_str().unwrap()]);
+    assert!(fresh.join("memstored.1").exists(), "the folder is made");
+    let file = pages.join("memstored.1").join("man1");
+    let refused = stage.run(&["man", file.to_str().unwrap()]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains(file.to_str().unwrap()), "{}", refused.err);
 }
 
 #[test]
