@@ -38,9 +38,9 @@ pub enum ClientError {
         /// What is in the way, for a path conflict.
         conflict: Option<Box<Conflict>>,
     },
-    #[error("can't reach the server: {0}")]
+    #[error("can't reach the server{}: {}", at(.0), cause(.0))]
     Unreachable(#[source] reqwest::Error),
-    #[error("the server's answer can't be read: {0}")]
+    #[error("the server's answer can't be read: {}", cause(.0))]
     Unreadable(#[source] reqwest::Error),
     #[error("the server's answer can't be read: {0}")]
     Garbled(String),
@@ -59,6 +59,21 @@ fn request(id: Option<&String>) -> String {
     id.map(|id| format!(", {id}")).unwrap_or_default()
 }
 
+/// Where the server was looked for.
+fn at(error: &reqwest::Error) -> String {
+    let origin = error.url().map(|url| url.origin().ascii_serialization());
+    origin.map(|origin| format!(" at {origin}")).unwrap_or_default()
+}
+
+/// What is at the bottom of an error: what lies above only says that something is.
+pub fn cause(error: &reqwest::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(below) = deepest.source() {
+        deepest = below;
+    }
+    deepest.to_string()
+}
+
 /// One server, as one credential sees it.
 #[derive(Clone)]
 pub struct Client {
@@ -71,12 +86,13 @@ pub struct Client {
 
 impl Client {
     pub fn new(url: &str, key: SecretString) -> Result<Self, ClientError> {
-        let setup = |error: &dyn std::fmt::Display| ClientError::Setup(error.to_string());
         // Fails only where a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Url::parse(url).map_err(|error| setup(&format!("--url {url:?}: {error}")))?;
+        let url = url.trim();
+        check_url(url)?;
+        check_key(&key)?;
         let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
-        let http = http.build().map_err(|error| setup(&error))?;
+        let http = http.build().map_err(|error| ClientError::Setup(cause(&error)))?;
         Ok(Self { http, base: url.trim_end_matches('/').into(), key, beta: None, reason: None })
     }
 
@@ -169,6 +185,32 @@ impl Client {
             request = request.json(body);
         }
         request.send().await
+    }
+}
+
+/// The URL is not repeated: it may hold a password, or be a key at the wrong place.
+fn check_url(url: &str) -> Result<(), ClientError> {
+    let is_http =
+        |scheme: &str| url.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
+    if !["http://", "https://"].into_iter().any(is_http) {
+        return Err(ClientError::Setup(
+            "the server's URL needs http:// or https:// in front, as in http://127.0.0.1:8780 \
+             (--url, MEMSTORED_URL or ANTHROPIC_BASE_URL)"
+                .into(),
+        ));
+    }
+    let read = reqwest::Url::parse(url);
+    read.map_err(|error| ClientError::Setup(format!("--url can't be read: {error}")))?;
+    Ok(())
+}
+
+fn check_key(key: &SecretString) -> Result<(), ClientError> {
+    match HeaderValue::from_bytes(key.expose_secret().as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ClientError::Setup(
+            "the API key or token holds a character that no header can carry, such as a line break"
+                .into(),
+        )),
     }
 }
 

@@ -18,6 +18,8 @@ pub const BETA: &str = "agent-memory-2026-07-22";
 pub const SESSIONS_BETA: &str = "managed-agents-2026-04-01";
 pub const STORES: &str = "/v1/memory_stores";
 const PREFIX: &str = "memstore_";
+/// Characters of an ID at least, as its layout is the server's own.
+const FEWEST: usize = 20;
 
 /// Why there is no such store.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,12 @@ pub fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| {
         !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
+}
+
+/// Whether this can be the whole ID of something, and not the beginning of one. Those of a memstored
+/// have 26 characters behind the prefix, those of the hosted service 24.
+pub fn is_whole_id(text: &str, prefix: &str) -> bool {
+    is_id(text, prefix) && text.len() >= prefix.len() + FEWEST
 }
 
 /// Whether lists carry content.

@@ -5,7 +5,7 @@
 use reqwest::StatusCode;
 use rustix::io::Errno;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, cause};
 use crate::domain;
 
 pub type Result<T, E = FuseError> = std::result::Result<T, E>;
@@ -109,10 +109,10 @@ impl From<ClientError> for FuseError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Refused { status, kind, message, .. } => refused(status, &kind, message),
-            ClientError::Unreachable(_)
-            | ClientError::Unreadable(_)
-            | ClientError::Garbled(_)
-            | ClientError::Setup(_) => Self::Away(error.to_string()),
+            ClientError::Unreachable(error) => Self::Away(cause(&error)),
+            ClientError::Unreadable(_) | ClientError::Garbled(_) | ClientError::Setup(_) => {
+                Self::Away(error.to_string())
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::carry_out::{Way, carry_out};
 use super::read::AT_ONCE;
 use super::{Done, Failure, InStore, find, output, read, time};
 use crate::client::pages::Items;
-use crate::client::store::{StoreApi, View, is_id};
+use crate::client::store::{StoreApi, View, is_whole_id};
 use crate::domain::time::Timestamp;
 use crate::history::plan::{self, Head, Plan, Step};
 use crate::history::{DELETED, author, text};
@@ -176,7 +176,7 @@ async fn heads(store: &StoreApi) -> Result<Vec<Head>, Failure> {
 impl Undo {
     pub async fn run(self) -> Done {
         let session = &self.session;
-        if !is_id(session, "sesn_") {
+        if !is_whole_id(session, "sesn_") {
             return Err(Failure::Usage(format!("--session is an ID, sesn_…; got {session:?}")));
         }
         let store = self.how.open(&self.place).await?;

@@ -1,5 +1,6 @@
 //! `memstored ls`, `cat`, `put`, `mv` and `rm`
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use clap::Args;
@@ -341,8 +342,11 @@ pub struct Rm {
 
 impl Rm {
     pub async fn run(self) -> Done {
-        let paths =
+        let mut paths =
             self.paths.iter().map(|path| find::path(path)).collect::<Result<Vec<_>, _>>()?;
+        // One that is given twice is deleted once.
+        let mut seen = HashSet::new();
+        paths.retain(|path| seen.insert(path.clone()));
         let store = self.place.open().await?;
         // All are looked for before the first is deleted.
         let mut heads = Vec::new();

@@ -133,7 +133,10 @@ fn a_session_that_changed_nothing_is_undone_at_once() {
 
     assert_eq!(undone.code, 0);
     assert!(undone.err.contains("has changed nothing"), "{}", undone.err);
-    assert_eq!(stage.run(&["undo", "--session", "me"]).code, 2);
+    for none in ["me", "sesn_", "sesn_x", &idle.id[..20]] {
+        let refused = stage.run(&["undo", "--session", none]);
+        assert_eq!(refused.code, 2, "{none}: {}", refused.err);
+    }
     assert_eq!(stage.run(&["undo"]).code, 2);
 }
 

@@ -51,7 +51,8 @@ fn memories_are_put_listed_moved_and_removed() {
     assert_eq!(taken.code, 4, "{}", taken.err);
     let none = stage.run(&["rm", "/sub/a", "/none"]);
     assert_eq!((none.code, stage.content("/sub/a").as_deref()), (3, Some("a")));
-    stage.told(&["rm", "/sub/a", "/sub/todo.md"]);
+    let removed = stage.told(&["rm", "/sub/a", "sub/a", "/sub/todo.md", "/sub/a"]);
+    assert_eq!(removed.lines().count(), 2, "{removed}");
     assert_eq!(stage.told(&["ls"]), "");
     let hint = stage.run(&["cat", "/mnt/memory/notes/todo.md"]);
     assert!(hint.err.contains("did you mean /todo.md?"), "{}", hint.err);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::door::Door;
-use super::stage::Stage;
+use super::stage::{Ran, Stage};
 
 /// Runs a command on a terminal of its own; answers what that shows.
 fn on_a_terminal(stage: &Stage, arguments: &[&str]) -> String {
@@ -142,12 +142,28 @@ fn shells_and_man_learn_every_verb() {
 }
 
 #[test]
-fn no_server_is_a_plain_message() {
+fn no_server_is_a_plain_message_that_says_why() {
     let stage = Stage::new();
-    let mut command = stage.command(&["log", "--store", "memstore_0"]);
-    let output = command.env("MEMSTORED_URL", "http://127.0.0.1:1").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("can't reach the server"));
+    let refused = |set: &[(&str, &str)]| {
+        let mut command = stage.command(&["log", "--store", "memstore_0"]);
+        let ran = Ran::of(command.envs(set.iter().copied()).output().unwrap());
+        assert_eq!((ran.code, &*ran.out), (1, ""), "{set:?}: {}", ran.err);
+        ran.err
+    };
+
+    let down = refused(&[("MEMSTORED_URL", "http://127.0.0.1:1")]);
+    let why = "can't reach the server at http://127.0.0.1:1: Connection refused (os error 111)\n";
+    assert_eq!(down, format!("memstored: {why}"));
+    let no_tls = refused(&[("MEMSTORED_URL", &stage.server.url().replace("http:", "https:"))]);
+    assert!(no_tls.contains("corrupt message"), "{no_tls}");
+    for url in [&*stage.server.address, "localhost:8780", "mstd_secret", "ftp://localhost"] {
+        let told = refused(&[("MEMSTORED_URL", url)]);
+        assert!(told.contains("needs http:// or https:// in front"), "{url}: {told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+    let told = refused(&[("MEMSTORED_API_KEY", "mstd_secret\n")]);
+    assert!(told.contains("holds a character that no header can carry"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
 }
 
 /// A server of the contract that is no memstored: it has nothing under /x.
