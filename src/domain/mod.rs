@@ -18,6 +18,7 @@ pub mod json;
 pub mod key;
 pub mod limits;
 pub mod memory;
+pub mod occupied;
 pub mod page;
 pub mod path;
 pub mod plan;

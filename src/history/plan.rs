@@ -5,6 +5,8 @@
 //! and never lost. A plan over the state that it has brought about is empty: going back is safe to
 //! repeat.
 
+mod foresee;
+
 use std::collections::{HashMap, HashSet};
 
 use super::moment::is_within;

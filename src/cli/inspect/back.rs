@@ -89,6 +89,11 @@ impl How {
             None => Ok(store),
         }
     }
+
+    /// The plan; where it is only told, without what would be left alone.
+    fn seen(&self, plan: Plan, now: &[Head]) -> Plan {
+        if self.dry_run { plan.foreseen(now) } else { plan }
+    }
 }
 
 impl Restore {
@@ -111,7 +116,7 @@ impl Restore {
             self.what.iter().map(|path| find::folder(path)).collect::<Result<_, _>>()?;
         let then = read::moment(store, at).await?;
         let now = heads(store).await?;
-        let plan = plan::to_moment(&then, &now, &wanted, self.delete);
+        let plan = self.how.seen(plan::to_moment(&then, &now, &wanted, self.delete), &now);
         let is_known = |path: &String| {
             let is_in = |found: &str| crate::history::moment::is_within(found, path);
             then.iter().filter_map(|version| version.path.as_deref()).any(is_in)
@@ -144,7 +149,11 @@ impl Restore {
             };
             steps.extend(plan::to_version(&version, own.as_ref(), at_path.as_ref()));
         }
-        Ok(Plan { steps, conflicts: Vec::new() })
+        let plan = Plan { steps, conflicts: Vec::new() };
+        if self.how.dry_run && plan::needs_room(&plan) {
+            return Ok(plan.foreseen(&heads(store).await?));
+        }
+        Ok(plan)
     }
 }
 
@@ -186,13 +195,16 @@ impl Undo {
         }
         let lists = touched.into_iter().map(|memory| history(&store, session, memory));
         let histories: Vec<_> = stream::iter(lists).buffered(AT_ONCE).try_collect().await?;
-        let mut plan = plan::before_session(session, &histories, &[]);
+        let mut now = Vec::new();
+        let mut plan = plan::before_session(session, &histories, &now);
         if plan::needs_room(&plan) {
-            plan = plan::before_session(session, &histories, &heads(&store).await?);
+            now = heads(&store).await?;
+            plan = plan::before_session(session, &histories, &now);
         }
         if plan.steps.iter().any(|step| matches!(step, Step::Create { .. })) {
             plan = plan.without_deleted_again(&deletions(&store, &histories).await?);
         }
+        let plan = self.how.seen(plan, &now);
         let nothing = "nothing to do: nothing of what the session changed is left";
         let way = Way { dry_run: self.how.dry_run, json: self.place.json(), nothing };
         carry_out(&store, plan, &way).await

@@ -1,11 +1,12 @@
 //! What is known of the database while a batch is planned, and what is to be written.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Change, Command, spot};
 use crate::domain::id::{MemoryId, StoreId, VersionId, WorkspaceId};
 use crate::domain::journal::{Entry, Kind};
 use crate::domain::memory::Memory;
+use crate::domain::occupied::Occupied;
 use crate::domain::path::MemoryPath;
 use crate::domain::store::Store;
 use crate::domain::time::Timestamp;
@@ -104,7 +105,7 @@ pub struct Overlay {
     memories: HashMap<MemoryId, Memory>,
     versions: HashMap<VersionId, Version>,
     workspaces: HashMap<WorkspaceId, u64>,
-    occupied: BTreeMap<(StoreId, MemoryPath), MemoryId>,
+    occupied: HashMap<StoreId, Occupied>,
     freed: Vec<(StoreId, MemoryPath)>,
     changed_stores: BTreeSet<StoreId>,
     changed_memories: BTreeSet<MemoryId>,
@@ -131,7 +132,7 @@ impl Overlay {
     }
 
     pub fn know_occupied(&mut self, store: StoreId, path: MemoryPath, memory: MemoryId) {
-        self.occupied.insert((store, path), memory);
+        self.occupied.entry(store).or_default().take(path, memory);
     }
 }
 
@@ -187,29 +188,10 @@ impl Overlay {
         self.writes.versions.iter().any(|version| version.id == *id)
     }
 
-    /// Refuses an occupied spot; names the exact match, else the nearest ancestor, else the first
-    /// descendant in byte order.
+    /// Refuses a spot that another memory is in the way of.
     pub(super) fn check_free(&self, spot: &Spot) -> Result<()> {
-        let at = |path: MemoryPath| (spot.store.clone(), path);
-        let holder = |path: MemoryPath| {
-            let place = at(path);
-            self.occupied.get(&place).map(|memory| (place.1, memory))
-        };
-        let below = spot.path.below();
-        let range = at(MemoryPath::stored(below.from))..at(MemoryPath::stored(below.to));
-        let descendants = self.occupied.range(range).map(|((_, path), id)| (path.clone(), id));
-
-        let blocker = std::iter::once(spot.path.clone())
-            .chain(spot.path.ancestors())
-            .filter_map(holder)
-            .chain(descendants)
-            .find(|(_, memory)| Some(*memory) != spot.mover.as_ref());
-        match blocker {
-            Some((path, memory)) => {
-                Err(Error::PathTaken { wanted: spot.path.clone(), path, memory: memory.clone() })
-            }
-            None => Ok(()),
-        }
+        let check = |paths: &Occupied| paths.check(&spot.path, spot.mover.as_ref());
+        self.occupied.get(&spot.store).map_or(Ok(()), check)
     }
 }
 
@@ -259,8 +241,8 @@ impl Overlay {
     /// Puts a memory at its path, new, changed or moved.
     pub(super) fn put_memory(&mut self, memory: Memory) {
         self.vacate(&memory.id, Some(&memory.path));
-        let place = (memory.store.clone(), memory.path.clone());
-        self.occupied.insert(place, memory.id.clone());
+        let paths = self.occupied.entry(memory.store.clone()).or_default();
+        paths.take(memory.path.clone(), memory.id.clone());
         self.changed_memories.insert(memory.id.clone());
         self.know_memory(memory);
     }
@@ -276,9 +258,10 @@ impl Overlay {
         if let Some(memory) = self.memories.get(id)
             && Some(&memory.path) != unless
         {
-            let place = (memory.store.clone(), memory.path.clone());
-            self.occupied.remove(&place);
-            self.freed.push(place);
+            if let Some(paths) = self.occupied.get_mut(&memory.store) {
+                paths.free(&memory.path);
+            }
+            self.freed.push((memory.store.clone(), memory.path.clone()));
         }
     }
 

@@ -73,6 +73,45 @@ fn one_version_comes_back_wherever_its_memory_is() {
     assert!(step(None, Some(&same)).is_empty());
 }
 
+#[test]
+fn what_another_memory_is_in_the_way_of_is_foreseen() {
+    let gone = created(1, "mem_gone", "/b", "sesn_1", "b");
+    let below = created(2, "mem_below", "/b/x", "sesn_1", "x");
+    let now = heads(&[&below]);
+    let back = |delete| to_moment(std::slice::from_ref(&gone), &now, &[], delete).foreseen(&now);
+
+    let why = "path \"/b\" conflicts with the memory mem_below at \"/b/x\": update that memory, or \
+               choose a path that is neither equal to, above nor below it";
+    assert_eq!(words(&back(false)), [format!("leave /b: {why}")]);
+    assert_eq!(words(&back(true)), ["delete /b/x", "create /b of memver_1"], "it is freed before");
+}
+
+#[test]
+fn a_path_that_another_step_frees_or_takes_is_foreseen_too() {
+    let was = [created(1, "mem_1", "/a", "sesn_1", "1"), created(2, "mem_2", "/a-", "sesn_1", "2")];
+    let is = [
+        version(5, "mem_1", "/c", "sesn_1", Some("1")),
+        version(6, "mem_2", "/a/x", "sesn_1", Some("2")),
+    ];
+    let now = heads(&[&is[0], &is[1]]);
+    let chain = to_moment(&was, &now, &[], false);
+    assert_eq!(words(&chain)[0], "change /c to /a of memver_1");
+    let order = ["change /a/x to /a- of memver_2", "change /c to /a of memver_1"];
+    assert_eq!(words(&chain.foreseen(&now)), order, "what waits for another comes after it");
+
+    let create = |to: &Version| Step::Create { path: to.path.clone().unwrap(), to: to.clone() };
+    let steps = vec![create(&was[0]), create(&is[1])];
+    let two = Plan { steps, conflicts: Vec::new() }.foreseen(&[]);
+    let words = words(&two);
+    assert_eq!(words[0], "create /a of memver_1");
+    assert!(
+        words[1].starts_with(
+            "leave /a/x: path \"/a/x\" conflicts with the memory to be made at \"/a\""
+        )
+    );
+    assert_eq!(words.len(), 2);
+}
+
 const BAD: &str = "sesn_bad";
 
 #[test]

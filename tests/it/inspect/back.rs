@@ -83,6 +83,32 @@ fn a_moment_is_restored_with_its_paths_and_deletions() {
     assert_eq!(stage.run(&["restore"]).code, 2);
 }
 
+/// The old memory is gone, and another one lies below its path.
+#[test]
+fn a_dry_run_leaves_alone_what_the_run_would() {
+    let stage = Stage::new();
+    let [good, bad] = [stage.session("good"), stage.session("bad")];
+    let gone = stage.create(&good, "/b", "old");
+    let then = text(&stage.json(&["log"])[0], "created_at").to_owned();
+    stage.delete(&bad, &gone);
+    stage.create(&good, "/b/x", "new");
+    let version = stage.versions().pop().unwrap();
+
+    for arguments in
+        [&["restore", "--at", &then][..], &["restore", &version], &["undo", "--session", &bad.id]]
+    {
+        let dry = stage.run(&[arguments, &["--dry-run"]].concat());
+        let run = stage.run(arguments);
+        assert_eq!((dry.code, &*dry.out), (4, ""), "{arguments:?}: {}", dry.err);
+        assert_eq!((dry.code, dry.out, dry.err), (run.code, run.out, run.err), "{arguments:?}");
+    }
+    let freed = ["restore", "--at", &then, "--delete"];
+    let dry = stage.told(&[&freed[..], &["--dry-run"]].concat());
+    assert!(dry.starts_with("would delete /b/x") && dry.contains("would create /b"), "{dry}");
+    let run = stage.told(&freed);
+    assert!(run.starts_with("deleted /b/x") && run.contains("created /b"), "{run}");
+}
+
 /// A session's four kinds of change, and one that another has built on.
 #[test]
 fn a_session_is_undone_and_what_others_changed_is_left_alone() {

@@ -73,6 +73,27 @@ fn an_import_updates_what_differs_and_says_so_before() {
 }
 
 #[test]
+fn an_import_says_before_what_would_be_left_alone() {
+    let stage = Stage::with(&["--max-memories-per-store", "2"]);
+    stage.put("/b/x", "x");
+    for (folder, file) in [("above", "b"), ("below", "b/x/y")] {
+        let file = stage.path(folder).join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "y").unwrap();
+        std::fs::write(stage.path(folder).join("fits"), folder).unwrap();
+
+        let dry = stage.run(&["import", folder, "--dry-run"]);
+        let run = stage.run(&["import", folder]);
+
+        let why = "conflicts with the memory mem_";
+        assert!(dry.code == 4 && dry.err.contains(why), "{folder}: {}", dry.err);
+        assert_eq!((dry.code, dry.err), (run.code, run.err), "{folder}");
+        assert!(dry.out.starts_with("would ") && dry.out.contains("/fits"), "{}", dry.out);
+        assert_eq!(dry.out.lines().count(), 1, "{}", dry.out);
+    }
+}
+
+#[test]
 fn a_history_goes_out_and_comes_in_again() {
     let (stage, to) = (Stage::new(), Stage::new());
     let session = stage.session("s");

@@ -14,7 +14,10 @@ use super::{Done, Failure, InStore, array, find, output};
 use crate::client::ClientError;
 use crate::client::store::{StoreApi, View};
 use crate::domain::content::Sha256;
+use crate::domain::id::MemoryId;
 use crate::domain::limits::Limits;
+use crate::domain::occupied::Occupied;
+use crate::domain::path::MemoryPath;
 use crate::history::text::{counted, one_line};
 use crate::history::{CREATED, DELETED};
 use crate::wire::memory::{Item, Memory};
@@ -59,6 +62,8 @@ pub struct Import {
 /// What one file asks for.
 enum Step {
     Create,
+    /// Another memory is in the way, and what a server would say of that.
+    LeftAlone(String),
     Update(Memory),
     Nothing(Memory),
 }
@@ -89,9 +94,17 @@ impl Import {
         for (file, step) in steps {
             bar.inc(1);
             let path = one_line(&file.path).into_owned();
+            let mut leave = |why: &str| {
+                in_the_way += 1;
+                bar.suspend(|| output::say(&format!("left alone: {path}: {why}")));
+            };
             let (done, what) = match (&step, self.dry_run) {
                 (Step::Nothing(head), _) => {
                     memories.push(head.clone());
+                    continue;
+                }
+                (Step::LeftAlone(why), _) => {
+                    leave(why);
                     continue;
                 }
                 (Step::Create, true) => (None, "would create"),
@@ -117,8 +130,7 @@ impl Import {
                     }
                 }
                 Err(ClientError::Refused { status, message, .. }) if status.as_u16() == 409 => {
-                    in_the_way += 1;
-                    bar.suspend(|| output::say(&format!("left alone: {path}: {message}")));
+                    leave(&message);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -171,13 +183,20 @@ impl Import {
     }
 }
 
-/// What each file asks for, by what is there.
+/// What each file asks for, by what is there. Files are in no way of each other.
 fn planned(files: Vec<Found>, heads: &[Memory]) -> Vec<(Found, Step)> {
+    let mut occupied = Occupied::default();
+    for Memory { path, id, .. } in heads {
+        occupied.take(MemoryPath::stored(path.clone()), MemoryId::stored(id.clone()));
+    }
     let heads: HashMap<_, _> = heads.iter().map(|memory| (&*memory.path, memory)).collect();
     let planned = files.into_iter().map(|file| {
         let hash = Sha256::of(file.content.as_bytes()).to_string();
         let step = match heads.get(&*file.path).copied() {
-            None => Step::Create,
+            None => match occupied.check(&MemoryPath::stored(file.path.clone()), None) {
+                Ok(()) => Step::Create,
+                Err(error) => Step::LeftAlone(error.to_string()),
+            },
             Some(head) if head.content_sha256 == hash => Step::Nothing(head.clone()),
             Some(head) => Step::Update(head.clone()),
         };
