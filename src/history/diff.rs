@@ -1,10 +1,13 @@
-//! The difference between two contents, by lines as `diff -u` writes it, or by words.
+//! The difference between two contents, by lines as `git diff` writes it, or by words.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use similar::algorithms::{Capture, Compact, IdentifyDistinct, Replace, myers};
 use similar::udiff::UnifiedHunkHeader;
 use similar::{DiffOp, DiffableStr};
+
+use super::change::Fate;
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
@@ -24,20 +27,30 @@ pub enum Kind {
 /// A text that is printed as it stands, line feeds included.
 pub type Piece = (Kind, String);
 
-/// Two contents and what to call them.
+/// Two contents, what to call them, and what became of the memory that they are of.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'a> {
     pub names: [&'a str; 2],
     pub texts: [&'a str; 2],
+    pub fate: Fate<'a>,
 }
 
 impl Sides<'_> {
-    fn head(&self) -> [Piece; 2] {
-        let [old, new] = self.names;
-        [(Kind::Head, format!("--- {old}\n")), (Kind::Head, format!("+++ {new}\n"))]
+    /// What stands above the hunks, or alone where there are none.
+    fn head(&self, has_hunks: bool) -> Option<Piece> {
+        let stayed = matches!(self.fate, Fate::Apart | Fate::Stayed(_));
+        if stayed && !has_hunks {
+            return None;
+        }
+        let mut head = self.fate.head(!has_hunks);
+        if has_hunks {
+            let [old, new] = self.names;
+            let _ = write!(head, "--- {old}\n+++ {new}\n");
+        }
+        Some((Kind::Head, head))
     }
 
-    /// As `diff -u` writes it; nothing where the contents are equal.
+    /// As `git diff` writes it; nothing where the contents and paths are equal.
     pub fn unified(&self) -> Vec<Piece> {
         self.hunks(|op, old, new| match op {
             DiffOp::Equal { .. } => signed(Kind::Same, old).collect(),
@@ -63,7 +76,7 @@ impl Sides<'_> {
                 pieces.extend(write(op, &old[op.old_range()], &new[op.new_range()]));
             }
         }
-        if pieces.is_empty() { pieces } else { self.head().into_iter().chain(pieces).collect() }
+        self.head(!pieces.is_empty()).into_iter().chain(pieces).collect()
     }
 
     /// How many lines were added and removed.
@@ -213,7 +226,7 @@ mod tests {
     }
 
     fn sides<'a>(old: &'a str, new: &'a str) -> Sides<'a> {
-        Sides { names: ["old", "new"], texts: [old, new] }
+        Sides { names: ["old", "new"], texts: [old, new], fate: Fate::Apart }
     }
 
     fn text(pieces: &[Piece]) -> String {
@@ -228,6 +241,23 @@ mod tests {
         assert_eq!(unified, expected);
         assert_eq!(sides("a", "a").unified(), []);
         assert!(text(&sides("", "a\n").unified()).contains("@@ -0,0 +1 @@\n+a\n"));
+    }
+
+    #[test]
+    fn what_became_of_a_memory_is_said_without_a_change_of_content_too() {
+        let of = |texts, fate| text(&Sides { names: ["old", "new"], texts, fate }.unified());
+        let moved = Fate::Moved { from: "/a", to: "/b" };
+        let renamed = "diff --git a/a b/b\nrename from a\nrename to b\n";
+        assert_eq!(of(["x\n", "x\n"], moved), renamed);
+        let hunks = "--- old\n+++ new\n@@ -1 +1 @@\n-x\n+y\n";
+        assert_eq!(of(["x\n", "y\n"], moved), format!("{renamed}{hunks}"));
+        assert_eq!(
+            of(["", ""], Fate::Created("/a")),
+            "diff --git a/a b/a\nnew file mode 100644\nindex 0000000..e69de29\n"
+        );
+        assert_eq!(of(["x\n", "x\n"], Fate::Stayed("/a")), "");
+        let stayed = format!("diff --git a/a b/a\n{hunks}");
+        assert_eq!(of(["x\n", "y\n"], Fate::Stayed("/a")), stayed);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! known is read before and handed in.
 
 pub mod blame;
+pub mod change;
 pub mod chart;
 pub mod diff;
 pub mod moment;

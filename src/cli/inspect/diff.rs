@@ -1,27 +1,17 @@
 //! `memstored show` and `memstored diff`
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::log::{line, who};
 use super::names::Names;
-use super::output::Out;
+use super::patch::Form;
 use super::read::{self, Read, Steps};
-use super::{Done, Failure, InStore, array, files, find, is_time, time};
+use super::{Done, Failure, InStore, array, files, find, is_time, patch, time};
 use crate::client::store::{StoreApi, View};
-use crate::history::diff::{Kind, Piece, Sides, Stat};
-use crate::history::moment::is_within;
+use crate::history::change::{Fate, pairs};
+use crate::history::diff::Sides;
 use crate::history::steps::Step;
-use crate::history::text::one_line;
 use crate::wire::version::Version;
-
-const HEAD: Style = Style::new().bold();
-const HUNK: Style = AnsiColor::Cyan.on_default();
-const REMOVED: Style = AnsiColor::Red.on_default();
-const ADDED: Style = AnsiColor::Green.on_default();
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -49,6 +39,7 @@ Examples:
   memstored diff --store notes 2h 10m --stat                the store at two times
   memstored diff --store notes 2026-11-25 2026-11-26 /projects/
 
+What was created, deleted or moved is said as git does it, so that patch -p1 and git apply do the same.
 The exit code is 0 whether or not there is a difference.")]
 pub struct Diff {
     /// Version, or a time
@@ -79,14 +70,6 @@ struct FormFlags {
     /// Count changed lines, and show none
     #[arg(long)]
     stat: bool,
-}
-
-/// How a difference is shown.
-#[derive(Clone, Copy, Debug)]
-pub enum Form {
-    Lines,
-    Words,
-    Stat,
 }
 
 impl From<&FormFlags> for Form {
@@ -121,7 +104,7 @@ impl Show {
             let by = names.of(step.version.redacted_by.as_ref()).await;
             out.line(&format!("redacted  {at} by {by}"))?;
         }
-        patch(&mut out, &step, Form::from(&self.form))?;
+        patch::of_step(&mut out, &step, Form::from(&self.form))?;
         out.flush()
     }
 }
@@ -133,68 +116,6 @@ async fn step(store: &StoreApi, version: Version) -> Result<Option<Step>, Failur
     let step = steps.next().await?;
     debug_assert!(step.as_ref().is_none_or(|step| step.version.content == content));
     Ok(step)
-}
-
-/// What a version changed.
-pub fn patch(out: &mut Out, step: &Step, form: Form) -> Done {
-    let side = |version: Option<&Arc<Version>>| {
-        version.map_or((String::new(), "/dev/null".to_owned()), |version| side(version))
-    };
-    let is_first = step.version.operation == crate::history::CREATED;
-    if step.version.redacted_at.is_some() || (step.before.is_none() && !is_first) {
-        return Ok(());
-    }
-    if step.before.as_ref().is_some_and(|before| before.redacted_at.is_some()) {
-        return out.line("(what it was before was redacted)");
-    }
-    let ((old, old_name), (new, new_name)) =
-        (side(step.before.as_ref()), side(Some(&step.version)));
-    print(out, &Sides { names: [&old_name, &new_name], texts: [&old, &new] }, form)
-}
-
-/// A version's content, and what to call it.
-fn side(version: &Version) -> (String, String) {
-    let path = one_line(version.path.as_deref().unwrap_or("-"));
-    let name = match &*version.operation {
-        crate::history::DELETED => "/dev/null".to_owned(),
-        _ => format!("{path}\t{}", version.id),
-    };
-    (version.content.clone().unwrap_or_default(), name)
-}
-
-fn print(out: &mut Out, sides: &Sides<'_>, form: Form) -> Done {
-    let pieces = match form {
-        Form::Lines => sides.unified(),
-        Form::Words => sides.words(),
-        Form::Stat => return out.line(&counted(sides.names, sides.stat())),
-    };
-    pieces.iter().try_for_each(|piece| print_piece(out, piece))
-}
-
-fn counted(names: [&str; 2], stat: Stat) -> String {
-    let name = if names[1] == "/dev/null" { names[0] } else { names[1] };
-    let path = name.split('\t').next().unwrap_or(name);
-    format!("{path} | +{} -{}", stat.added, stat.removed)
-}
-
-/// A style may not reach over an end of line: pagers begin each line anew.
-fn print_piece(out: &mut Out, (kind, text): &Piece) -> Done {
-    let style = match kind {
-        Kind::Head => HEAD,
-        Kind::Hunk => HUNK,
-        Kind::Same => {
-            let text = out.shown(text).into_owned();
-            return out.raw(&text);
-        }
-        Kind::Removed => REMOVED,
-        Kind::Added => ADDED,
-    };
-    for line in text.split_inclusive('\n') {
-        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        let styled = out.styled(style, &out.shown(line));
-        out.raw(&format!("{styled}{end}"))?;
-    }
-    Ok(())
 }
 
 impl Diff {
@@ -213,7 +134,7 @@ impl Diff {
                 return array(step.before.iter().chain([&step.version]).map(|one| &**one));
             }
             let mut out = self.place.shared.out();
-            patch(&mut out, &step, Form::from(&self.form))?;
+            patch::of_step(&mut out, &step, Form::from(&self.form))?;
             return out.flush();
         };
         if b == "-" || std::path::Path::new(b).is_file() {
@@ -223,8 +144,9 @@ impl Diff {
         if self.place.json() {
             return array([a, b]);
         }
-        let ((old, old_name), (new, new_name)) = (side(&a), side(&b));
-        self.print(&Sides { names: [&old_name, &new_name], texts: [&old, &new] })
+        let mut out = self.place.shared.out();
+        patch::between(&mut out, Some(&a), Some(&b), Form::from(&self.form))?;
+        out.flush()
     }
 
     fn with_file(&self, version: &Version, file: &str) -> Done {
@@ -232,13 +154,10 @@ impl Diff {
         if self.place.json() {
             return array([version]);
         }
-        let (old, name) = side(version);
-        self.print(&Sides { names: [&name, file], texts: [&old, &new] })
-    }
-
-    fn print(&self, sides: &Sides<'_>) -> Done {
+        let (old, name) = patch::side(version);
+        let sides = Sides { names: [&name, file], texts: [&old, &new], fate: Fate::Apart };
         let mut out = self.place.shared.out();
-        print(&mut out, sides, Form::from(&self.form))?;
+        patch::print(&mut out, &sides, Form::from(&self.form))?;
         out.flush()
     }
 
@@ -249,36 +168,17 @@ impl Diff {
             return Err(Failure::Usage(format!("{} is a time, so B has to be one: {b:?}", self.a)));
         };
         let wanted = self.path.as_deref().map(find::folder).transpose()?;
-        let is_wanted = |version: &Version| {
-            let path = version.path.as_deref();
-            wanted.as_deref().is_none_or(|wanted| path.is_some_and(|path| is_within(path, wanted)))
-        };
-        let by_id = |versions: Vec<Version>| -> HashMap<String, Version> {
-            let wanted = versions.into_iter().filter(is_wanted);
-            wanted.map(|version| (version.memory_id.clone(), version)).collect()
-        };
-        let mut old = by_id(read::moment(store, from).await?);
-        let mut pairs: Vec<_> = by_id(read::moment(store, to).await?)
-            .into_values()
-            .map(|new| (old.remove(&new.memory_id), Some(new)))
-            .filter(|(old, new)| old.as_ref().map(|old| &old.id) != new.as_ref().map(|new| &new.id))
-            .collect();
-        pairs.extend(old.into_values().map(|old| (Some(old), None)));
-        let key = |(old, new): &(Option<Version>, Option<Version>)| {
-            new.as_ref().or(old.as_ref()).and_then(|version| version.path.clone())
-        };
-        pairs.sort_by_key(key);
+        let mut pairs = pairs(read::moment(store, from).await?, read::moment(store, to).await?);
+        if let Some(wanted) = &wanted {
+            pairs.retain(|pair| pair.was_within(wanted));
+        }
         if self.place.json() {
-            return array(pairs.into_iter().flat_map(|(old, new)| old.into_iter().chain(new)));
+            return array(pairs.into_iter().flat_map(|pair| pair.old.into_iter().chain(pair.new)));
         }
         let mut out = self.place.shared.out();
-        for (old, new) in pairs {
-            let (old, new) = (filled(store, old).await?, filled(store, new).await?);
-            let nothing = || (String::new(), "/dev/null".to_owned());
-            let (old, old_name) = old.as_ref().map_or_else(nothing, side);
-            let (new, new_name) = new.as_ref().map_or_else(nothing, side);
-            let sides = Sides { names: [&old_name, &new_name], texts: [&old, &new] };
-            print(&mut out, &sides, Form::from(&self.form))?;
+        for pair in pairs {
+            let (old, new) = (filled(store, pair.old).await?, filled(store, pair.new).await?);
+            patch::between(&mut out, old.as_ref(), new.as_ref(), Form::from(&self.form))?;
         }
         out.flush()
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::names::Names;
 use super::output::Out;
 use super::read::{Read, Steps};
-use super::{Done, Failure, InStore, array, diff, find, time};
+use super::{Done, Failure, InStore, array, find, patch, time};
 use crate::client::pages::Items;
 use crate::client::store::{Query, StoreApi, View};
 use crate::domain::time::Timestamp;
@@ -158,7 +158,7 @@ impl Log {
             let who = who(names.as_mut(), &step.version).await;
             out.line(&line(&out, &step, &who))?;
             if self.patch {
-                diff::patch(&mut out, &step, diff::Form::Lines)?;
+                patch::of_step(&mut out, &step, patch::Form::Lines)?;
             }
             left -= 1;
         }

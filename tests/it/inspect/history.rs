@@ -87,8 +87,8 @@ fn patches_words_and_counts_are_shown() {
     let pair = stage.told(&["diff", &old, &new]);
     let back = stage.told(&["diff", &new, &old]);
 
-    let expected =
-        format!("--- /a.md\t{old}\n+++ /a.md\t{new}\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n");
+    let head = format!("diff --git a/a.md b/a.md\n--- /a.md\t{old}\n+++ /a.md\t{new}\n");
+    let expected = format!("{head}@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n");
     assert_eq!(alone, expected);
     assert_eq!(pair, expected);
     assert!(back.contains("-2\n+two\n"), "{back}");

@@ -1,6 +1,7 @@
 //! The inspector as a person uses it, on a running server.
 
 mod back;
+mod differences;
 mod door;
 mod files;
 mod history;

@@ -1,0 +1,201 @@
+//! What became of a memory between two of its versions, besides the lines of its content.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::DELETED;
+use super::moment::is_within;
+use super::text::one_line;
+use crate::wire::version::Version;
+
+/// What became of a memory, by its paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate<'a> {
+    /// The two are not of one memory, so none is told.
+    #[default]
+    Apart,
+    Stayed(&'a str),
+    Created(&'a str),
+    Deleted(&'a str),
+    Moved {
+        from: &'a str,
+        to: &'a str,
+    },
+}
+
+impl Fate<'_> {
+    /// The lines that git has above a patch, by which `patch -p1` and `git apply` do the same; nothing
+    /// where no fate is told. Without its content, an empty file is one only by git's hash of nothing.
+    pub fn head(&self, is_empty: bool) -> String {
+        let (from, to) = match self {
+            Self::Apart => return String::new(),
+            Self::Stayed(path) | Self::Created(path) | Self::Deleted(path) => (*path, *path),
+            Self::Moved { from, to } => (*from, *to),
+        };
+        let mut head = format!("diff --git {} {}\n", named("a/", from), named("b/", to));
+        let of_nothing = match self {
+            Self::Created(_) => {
+                head.push_str("new file mode 100644\n");
+                "index 0000000..e69de29\n"
+            }
+            Self::Deleted(_) => {
+                head.push_str("deleted file mode 100644\n");
+                "index e69de29..0000000\n"
+            }
+            Self::Moved { .. } => {
+                let (from, to) = (named("", from), named("", to));
+                let _ = write!(head, "rename from {from}\nrename to {to}\n");
+                ""
+            }
+            _ => "",
+        };
+        head.push_str(if is_empty { of_nothing } else { "" });
+        head
+    }
+
+    /// The same behind a count of lines.
+    pub fn note(&self) -> String {
+        match self {
+            Self::Created(_) => " (created)".to_owned(),
+            Self::Deleted(_) => " (deleted)".to_owned(),
+            Self::Moved { from, .. } => format!(" (moved from {})", one_line(from)),
+            Self::Apart | Self::Stayed(_) => String::new(),
+        }
+    }
+}
+
+/// A path as git names a file in a head: in quotes where it would end early.
+fn named(side: &str, path: &str) -> String {
+    let path = one_line(path.trim_start_matches('/'));
+    if !path.contains([' ', '"', '\\']) {
+        return format!("{side}{path}");
+    }
+    format!("\"{side}{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Two versions, the earlier first; nothing where there was no memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    old: Option<&'a Version>,
+    new: Option<&'a Version>,
+}
+
+impl<'a> Change<'a> {
+    pub fn new(old: Option<&'a Version>, new: Option<&'a Version>) -> Self {
+        Self { old, new }
+    }
+
+    pub fn fate(&self) -> Fate<'a> {
+        if self.old.zip(self.new).is_some_and(|(old, new)| old.memory_id != new.memory_id) {
+            return Fate::Apart;
+        }
+        match (path_of(self.old), path_of(self.new)) {
+            (None, None) => Fate::Apart,
+            (None, Some(path)) => Fate::Created(path),
+            (Some(path), None) => Fate::Deleted(path),
+            (Some(from), Some(to)) if from == to => Fate::Stayed(to),
+            (Some(from), Some(to)) => Fate::Moved { from, to },
+        }
+    }
+}
+
+/// Where a memory lay; a deletion has its last path, but nothing lies there.
+fn path_of(version: Option<&Version>) -> Option<&str> {
+    version.filter(|version| version.operation != DELETED)?.path.as_deref()
+}
+
+/// A memory that differs between two times: the versions that held at each.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub old: Option<Version>,
+    pub new: Option<Version>,
+}
+
+impl Pair {
+    /// Whether it was at this path, or below this folder, at one of the times.
+    pub fn was_within(&self, wanted: &str) -> bool {
+        let mut paths = [&self.old, &self.new].into_iter().flatten();
+        paths.any(|version| version.path.as_deref().is_some_and(|path| is_within(path, wanted)))
+    }
+}
+
+/// The memories that differ between two times, in the order of their later paths. What was deleted at
+/// a path comes before what was made there.
+pub fn pairs(old: Vec<Version>, new: Vec<Version>) -> Vec<Pair> {
+    let by_id = |version: Version| (version.memory_id.clone(), version);
+    let mut old: HashMap<_, _> = old.into_iter().map(by_id).collect();
+    let both = new.into_iter().map(|new| Pair { old: old.remove(&new.memory_id), new: Some(new) });
+    let mut pairs: Vec<_> = both.collect();
+    pairs.extend(old.into_values().map(|old| Pair { old: Some(old), new: None }));
+    let id = |version: &Option<Version>| version.as_ref().map(|version| version.id.clone());
+    pairs.retain(|pair| id(&pair.old) != id(&pair.new));
+    pairs.sort_by_cached_key(|Pair { old, new }| {
+        let path = new.as_ref().or(old.as_ref()).and_then(|version| version.path.clone());
+        (path, new.is_some(), id(old))
+    });
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::{created, version};
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_memory_is_told_by_its_paths() {
+        let was = created(1, "mem_a", "/a", "sesn_1", "a");
+        let is = version(2, "mem_a", "/a", "sesn_1", Some("b"));
+        let moved = version(3, "mem_a", "/b", "sesn_1", Some("b"));
+        let gone = version(4, "mem_a", "/b", "sesn_1", None);
+        let other = created(5, "mem_b", "/b", "sesn_1", "c");
+        let fate = |old, new| Change::new(old, new).fate();
+
+        assert_eq!(fate(None, Some(&was)), Fate::Created("/a"));
+        assert_eq!(fate(Some(&was), Some(&is)), Fate::Stayed("/a"));
+        assert_eq!(fate(Some(&is), Some(&moved)), Fate::Moved { from: "/a", to: "/b" });
+        for none in [Some(&gone), None] {
+            assert_eq!(fate(Some(&moved), none), Fate::Deleted("/b"));
+        }
+        assert_eq!(fate(Some(&gone), Some(&moved)), Fate::Created("/b"));
+        assert_eq!(fate(Some(&moved), Some(&other)), Fate::Apart);
+    }
+
+    #[test]
+    fn a_head_is_written_as_git_does() {
+        assert_eq!(Fate::Apart.head(true), "");
+        assert_eq!(Fate::Stayed("/a").head(true), "diff --git a/a b/a\n");
+        assert_eq!(
+            Fate::Created("/e").head(true),
+            "diff --git a/e b/e\nnew file mode 100644\nindex 0000000..e69de29\n"
+        );
+        assert_eq!(
+            Fate::Deleted("/e").head(false),
+            "diff --git a/e b/e\ndeleted file mode 100644\n"
+        );
+        let moved = Fate::Moved { from: "/a b", to: "/sub/\"c\"\\\u{202e}" };
+        assert_eq!(
+            moved.head(false),
+            "diff --git \"a/a b\" \"b/sub/\\\"c\\\"\\\\\\\\u{202e}\"\nrename from \"a b\"\n\
+             rename to \"sub/\\\"c\\\"\\\\\\\\u{202e}\"\n"
+        );
+        assert_eq!(moved.note(), " (moved from /a b)");
+    }
+
+    #[test]
+    fn two_times_differ_in_what_came_what_went_and_what_is_another_version() {
+        let kept = created(1, "mem_kept", "/kept", "sesn_1", "same");
+        let was = created(2, "mem_a", "/b", "sesn_1", "a");
+        let is = version(6, "mem_a", "/a", "sesn_1", Some("a"));
+        let gone = created(3, "mem_gone", "/c", "sesn_1", "c");
+        let made = created(7, "mem_made", "/c", "sesn_1", "d");
+
+        let pairs = pairs(vec![kept.clone(), was, gone], vec![made, kept, is]);
+
+        let id = |version: &Option<Version>| version.as_ref().map(|version| version.id.clone());
+        let ids: Vec<_> = pairs.iter().map(|pair| [id(&pair.old), id(&pair.new)]).collect();
+        let expected = [[Some(2), Some(6)], [Some(3), None], [None, Some(7)]];
+        assert_eq!(ids, expected.map(|ids| ids.map(|id| id.map(|id| format!("memver_{id}")))));
+        let within = |wanted| pairs.iter().filter(|pair| pair.was_within(wanted)).count();
+        assert_eq!([within("/a"), within("/b"), within("/c"), within("/kept")], [1, 1, 2, 0]);
+    }
+}
