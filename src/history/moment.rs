@@ -1,10 +1,11 @@
 //! A store as it was at one moment.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::DELETED;
+use super::text::counted;
 use crate::wire::memory::Item;
 use crate::wire::version::Version;
 
@@ -32,6 +33,38 @@ impl Moment {
             (a.path.is_none(), &a.path, &a.id).cmp(&(b.path.is_none(), &b.path, &b.id))
         });
         alive
+    }
+}
+
+/// By the ID of a version whose path was redacted: the nearest paths of its memory that are known.
+pub type Near = HashMap<String, Vec<String>>;
+
+/// The nearest paths that are known of a memory around one of its versions, the later first. They may be
+/// where it was, or not. `history` has its versions, newest first.
+pub fn near(history: &[Version], version: &str) -> Vec<String> {
+    let Some(at) = history.iter().position(|one| one.id == version) else { return Vec::new() };
+    let (later, earlier) = history.split_at(at);
+    let later = later.iter().rev().find_map(|version| version.path.clone());
+    let earlier = earlier.iter().find_map(|version| version.path.clone());
+    let mut near: Vec<_> = later.into_iter().chain(earlier).collect();
+    near.dedup();
+    near
+}
+
+/// How many of these versions have lost their path to a redaction.
+pub fn erased<'a>(versions: impl IntoIterator<Item = &'a Version>) -> usize {
+    versions.into_iter().filter(|version| version.path.is_none()).count()
+}
+
+/// Why so many redacted versions leave it unknown what was at a path; nothing where there are none.
+pub fn anywhere(erased: usize) -> Option<String> {
+    match erased {
+        0 => None,
+        1 => Some("1 version was redacted, and its path with it".to_owned()),
+        count => {
+            let versions = counted(count, "version", "versions");
+            Some(format!("{versions} were redacted, and their paths with them"))
+        }
     }
 }
 
@@ -95,6 +128,29 @@ mod tests {
         let alive = moment.alive();
         let alive: Vec<_> = alive.iter().map(|version| &*version.id).collect();
         assert_eq!(alive, ["memver_2", "memver_4", "memver_5"]);
+    }
+
+    #[test]
+    fn the_nearest_known_paths_are_told_of_a_redacted_version() {
+        let gone = |number| redacted(version(number, "mem_a", "/gone", "sesn_1", Some("a")));
+        let history = [
+            version(6, "mem_a", "/c", "sesn_1", None),
+            gone(5),
+            gone(4),
+            version(3, "mem_a", "/b", "sesn_1", Some("a")),
+            gone(2),
+            created(1, "mem_a", "/b", "sesn_1", "a"),
+        ];
+        assert_eq!(near(&history, "memver_5"), ["/c", "/b"]);
+        assert_eq!(near(&history, "memver_4"), ["/c", "/b"]);
+        assert_eq!(near(&history, "memver_2"), ["/b"]);
+        assert_eq!(near(&history[1..3], "memver_4"), [""; 0]);
+        assert_eq!(near(&history, "memver_9"), [""; 0]);
+        assert_eq!(anywhere(erased(&history[3..4])), None);
+        let one = "1 version was redacted, and its path with it";
+        assert_eq!(anywhere(erased(&history[2..4])).as_deref(), Some(one));
+        let three = "3 versions were redacted, and their paths with them";
+        assert_eq!(anywhere(erased(&history)).as_deref(), Some(three));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod foresee;
 
 use std::collections::{HashMap, HashSet};
 
-use super::moment::is_within;
+use super::moment::{Near, is_within};
 use super::{CREATED, DELETED, author};
 use crate::domain::time::Timestamp;
 use crate::wire::memory::Memory;
@@ -120,8 +120,14 @@ pub fn to_version(version: &Version, own: Option<&Head>, at_path: Option<&Head>)
 }
 
 /// Back to the state `then`, within the wanted paths where there are any. Memories that are newer
-/// stay unless `delete`.
-pub fn to_moment(then: &[Version], now: &[Head], wanted: &[String], delete: bool) -> Plan {
+/// stay unless `delete`. A redacted version is meant where a path `near` it is wanted.
+pub fn to_moment(
+    then: &[Version],
+    near: &Near,
+    now: &[Head],
+    wanted: &[String],
+    delete: bool,
+) -> Plan {
     let is_wanted = |path: &str| wanted.is_empty() || wanted.iter().any(|one| is_within(path, one));
     let by_id: HashMap<_, _> = now.iter().map(|head| (&*head.memory, head)).collect();
     let by_path: HashMap<_, _> = now.iter().map(|head| (&*head.path, head)).collect();
@@ -131,10 +137,10 @@ pub fn to_moment(then: &[Version], now: &[Head], wanted: &[String], delete: bool
     for version in then {
         let own = by_id.get(&*version.memory_id).copied();
         let Some(path) = version.path.as_deref() else {
-            if wanted.is_empty() && own.is_none() {
-                plan.conflict(&version.id, "its content and path of that time were redacted");
-            } else if let Some(own) = own.filter(|own| is_wanted(&own.path)) {
-                plan.conflict(&own.path, "its content of that time was redacted");
+            let mut near = near.get(&version.id).into_iter().flatten();
+            let near = near.find(|path| is_wanted(path));
+            if wanted.is_empty() || near.is_some() || own.is_some_and(|own| is_wanted(&own.path)) {
+                plan.conflicts.push(lost(version, own, near));
             }
             continue;
         };
@@ -159,6 +165,18 @@ pub fn to_moment(then: &[Version], now: &[Head], wanted: &[String], delete: bool
         plan.steps.push(Step::Delete { head: head.clone() });
     }
     settle(plan, now).sorted()
+}
+
+/// That a redacted version does not come back. Where its memory is gone, a path that is known `near` it
+/// says which one is meant.
+fn lost(version: &Version, own: Option<&Head>, near: Option<&String>) -> Conflict {
+    let id = &version.id;
+    let (path, why) = match (own, near) {
+        (Some(own), _) => (&own.path, "its content of that time was redacted".to_owned()),
+        (None, Some(path)) => (path, format!("its version of that time, {id}, was redacted")),
+        (None, None) => (id, "its content and path of that time were redacted".to_owned()),
+    };
+    Conflict { path: path.clone(), why }
 }
 
 /// Back to before a session. A history has the versions of one memory that the session changed,

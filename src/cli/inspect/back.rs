@@ -11,6 +11,7 @@ use super::{Done, Failure, InStore, find, output, read, time};
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View, is_whole_id};
 use crate::domain::time::Timestamp;
+use crate::history::moment::{anywhere, erased, is_within};
 use crate::history::plan::{self, Head, Plan, Step};
 use crate::history::{DELETED, author, text};
 use crate::wire::version::Version;
@@ -115,19 +116,23 @@ impl Restore {
         let wanted: Vec<_> =
             self.what.iter().map(|path| find::folder(path)).collect::<Result<_, _>>()?;
         let then = read::moment(store, at).await?;
+        let near = read::near(store, &then).await?;
         let now = heads(store).await?;
-        let plan = self.how.seen(plan::to_moment(&then, &now, &wanted, self.delete), &now);
-        let is_known = |path: &String| {
-            let is_in = |found: &str| crate::history::moment::is_within(found, path);
-            then.iter().filter_map(|version| version.path.as_deref()).any(is_in)
-                || now.iter().any(|head| is_in(&head.path))
-        };
-        match wanted.iter().find(|path| !is_known(path)) {
-            Some(path) => {
-                Err(Failure::Missing(format!("there is no memory at {path}, and was none at {at}")))
-            }
-            None => Ok(plan),
+        let known: Vec<_> = then
+            .iter()
+            .filter_map(|version| version.path.as_deref())
+            .chain(near.values().flatten().map(String::as_str))
+            .chain(now.iter().map(|head| &*head.path))
+            .collect();
+        let is_known = |wanted: &String| known.iter().any(|path| is_within(path, wanted));
+        if let Some(path) = wanted.iter().find(|path| !is_known(path)) {
+            let none = match anywhere(erased(&then)) {
+                Some(why) => format!("none is known to have been at {at}: {why}"),
+                None => format!("was none at {at}"),
+            };
+            return Err(Failure::Missing(format!("there is no memory at {path}, and {none}")));
         }
+        Ok(self.how.seen(plan::to_moment(&then, &near, &now, &wanted, self.delete), &now))
     }
 
     async fn to_versions(&self, store: &StoreApi) -> Result<Plan, Failure> {

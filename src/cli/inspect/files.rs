@@ -186,12 +186,11 @@ async fn then(store: &StoreApi, path: &str, at: Timestamp) -> Result<Version, Fa
             return Ok(version);
         }
     }
-    // Whatever was there has another name now.
-    let there = read::moment(store, at).await?.into_iter();
-    let mut there = there.filter(|version| version.path.as_deref() == Some(path));
-    match there.next() {
+    // Whatever was there has another name now, or was redacted.
+    let there = read::moment(store, at).await?;
+    match there.iter().find(|version| version.path.as_deref() == Some(path)) {
         Some(version) => Ok(store.version(&version.id).await?),
-        None => Err(Failure::Missing(format!("there was no memory at {path} at {at}"))),
+        None => Err(read::absent(store, &there, path, at).await?),
     }
 }
 

@@ -7,6 +7,7 @@ use super::Failure;
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View, is_id};
 use crate::domain::path::MemoryPath;
+use crate::history::moment::anywhere;
 use crate::wire::memory::{Item, Memory};
 use crate::wire::version::Version;
 
@@ -65,30 +66,38 @@ fn missing(path: &str, what: &str) -> Failure {
 /// Only where there is neither, it is looked for one that was moved away.
 pub async fn memories_of(store: &StoreApi, path: &str) -> Result<Vec<String>, Failure> {
     let mut ids: Vec<_> = living(store, path).await?.into_iter().map(|memory| memory.id).collect();
-    ids.extend(of_versions(store, &[("operation", "deleted")], path).await?);
-    if ids.is_empty() {
-        ids = of_versions(store, &[], path).await?;
+    ids.extend(of_versions(store, &[("operation", "deleted")], path).await?.0);
+    if !ids.is_empty() {
+        return Ok(ids);
     }
-    if ids.is_empty() {
-        return Err(missing(path, "there is and was no memory"));
+    let (ids, erased) = of_versions(store, &[], path).await?;
+    match anywhere(erased) {
+        _ if !ids.is_empty() => Ok(ids),
+        Some(why) => Err(Failure::Missing(format!(
+            "there is no memory at {path}, and none is known to have been: {why}"
+        ))),
+        None => Err(missing(path, "there is and was no memory")),
     }
-    Ok(ids)
 }
+
+/// The memories of the versions at a path, and how many versions have lost theirs.
 
 async fn of_versions(
     store: &StoreApi,
     query: &[(&str, &str)],
     path: &str,
-) -> Result<Vec<String>, Failure> {
+) -> Result<(Vec<String>, usize), Failure> {
     let mut versions = Items::from(store.versions(query, View::Basic).ahead());
-    let mut ids = Vec::new();
+    let (mut ids, mut erased) = (Vec::new(), 0);
     let mut seen = HashSet::new();
     while let Some(version) = versions.next().await? {
-        if version.path.as_deref() == Some(path) && seen.insert(version.memory_id.clone()) {
+        if version.path.is_none() {
+            erased += 1;
+        } else if version.path.as_deref() == Some(path) && seen.insert(version.memory_id.clone()) {
             ids.push(version.memory_id);
         }
     }
-    Ok(ids)
+    Ok((ids, erased))
 }
 
 /// All versions of a memory, newest first.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Failure;
+use super::{Failure, find};
 use crate::client::pages::Items;
 use crate::client::store::{Query, StoreApi, View};
 use crate::domain::time::Timestamp;
 use crate::history::CREATED;
-use crate::history::moment::Moment;
+use crate::history::moment::{self, Moment, Near, is_within};
 use crate::history::steps::{Pairing, Step};
 use crate::wire::version::Version;
 
@@ -28,6 +28,45 @@ pub async fn moment(store: &StoreApi, at: Timestamp) -> Result<Vec<Version>, Fai
         }
     }
     Ok(moment.alive())
+}
+
+/// Of the versions whose path was redacted, the paths that are known next to it: a list for each.
+pub async fn near(
+    store: &StoreApi,
+    versions: impl IntoIterator<Item = &Version>,
+) -> Result<Near, Failure> {
+    let erased = versions.into_iter().filter(|version| version.path.is_none());
+    let lists = erased.map(|version| async {
+        let history = find::history(store, &version.memory_id, View::Basic).await?;
+        Ok::<_, Failure>((version.id.clone(), moment::near(&history, &version.id)))
+    });
+    let lists: Vec<_> = lists.collect();
+    stream::iter(lists).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Why there is nothing to show at a path, or below a folder, of what held at a time.
+pub async fn absent(
+    store: &StoreApi,
+    then: &[Version],
+    path: &str,
+    at: Timestamp,
+) -> Result<Failure, Failure> {
+    let near = near(store, then).await?;
+    let erased = then.iter().find_map(|version| {
+        let mut known = near.get(&version.id)?.iter();
+        Some((version, known.find(|known| is_within(known, path))?))
+    });
+    Ok(Failure::Missing(match (erased, moment::anywhere(moment::erased(then))) {
+        (Some((version, known)), _) => format!(
+            "{}, which the memory at {known} was at {at}, was redacted: its content and path are gone \
+             for good",
+            version.id
+        ),
+        (None, Some(why)) => {
+            format!("no memory is known to have been at {path} at {at}: {why}")
+        }
+        (None, None) => format!("there was no memory at {path} at {at}"),
+    }))
 }
 
 /// Versions that were read already.

@@ -20,6 +20,11 @@ fn words(plan: &Plan) -> Vec<String> {
     steps.chain(conflicts).collect()
 }
 
+/// Back to a time of which nothing is known about what was redacted.
+fn back_to(then: &[Version], now: &[Head], wanted: &[String], delete: bool) -> Plan {
+    to_moment(then, &Near::new(), now, wanted, delete)
+}
+
 #[test]
 fn a_moment_comes_back_whole() {
     let kept = created(1, "mem_kept", "/kept", "sesn_1", "same");
@@ -31,11 +36,11 @@ fn a_moment_comes_back_whole() {
     let now = heads(&[&kept, &is, &new]);
 
     let back = ["change /moved to /changed of memver_2", "create /gone of memver_3"];
-    assert_eq!(words(&to_moment(&then, &now, &[], false)), back);
-    assert_eq!(words(&to_moment(&then, &now, &[], true)), [&["delete /new"], &back[..]].concat());
-    assert_eq!(words(&to_moment(&then, &now, &["/gone".into()], true)), &back[1..]);
+    assert_eq!(words(&back_to(&then, &now, &[], false)), back);
+    assert_eq!(words(&back_to(&then, &now, &[], true)), [&["delete /new"], &back[..]].concat());
+    assert_eq!(words(&back_to(&then, &now, &["/gone".into()], true)), &back[1..]);
     let after = heads(&[&kept, &was, &deleted]);
-    assert!(words(&to_moment(&then, &after, &[], true)).is_empty(), "it is safe to repeat");
+    assert!(words(&back_to(&then, &after, &[], true)).is_empty(), "it is safe to repeat");
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn what_stands_at_a_path_of_then_becomes_what_was_there() {
     let was = created(1, "mem_a", "/a", "sesn_1", "was");
     let stranger = created(3, "mem_b", "/a", "sesn_1", "is");
     let now = heads(&[&stranger]);
-    let back = to_moment(std::slice::from_ref(&was), &now, &[], true);
+    let back = back_to(std::slice::from_ref(&was), &now, &[], true);
     assert_eq!(words(&back), ["change /a to /a of memver_1"]);
 }
 
@@ -51,10 +56,18 @@ fn what_stands_at_a_path_of_then_becomes_what_was_there() {
 fn what_was_redacted_does_not_come_back_and_is_said() {
     let was = redacted(created(1, "mem_a", "/a", "sesn_1", "was"));
     let is = version(3, "mem_a", "/a", "sesn_1", Some("is"));
-    let back = to_moment(std::slice::from_ref(&was), &heads(&[&is]), &[], true);
+    let back = back_to(std::slice::from_ref(&was), &heads(&[&is]), &[], true);
     assert_eq!(words(&back), ["leave /a: its content of that time was redacted"]);
-    let gone = to_moment(&[was], &[], &[], true);
-    assert_eq!(words(&gone), ["leave memver_1: its content and path of that time were redacted"]);
+    let then = [was];
+    let gone = |near: &Near, wanted: &[String]| words(&to_moment(&then, near, &[], wanted, true));
+    let lost = ["leave memver_1: its content and path of that time were redacted"];
+    assert_eq!(gone(&Near::new(), &[]), lost);
+    assert_eq!(gone(&Near::new(), &["/a".into()]), [""; 0], "nobody knows whether it was there");
+    let near = Near::from([("memver_1".to_owned(), vec!["/a".to_owned(), "/b".to_owned()])]);
+    let stays = |path| [format!("leave {path}: its version of that time, memver_1, was redacted")];
+    assert_eq!(gone(&near, &[]), stays("/a"));
+    assert_eq!(gone(&near, &["/b".into()]), stays("/b"));
+    assert_eq!(gone(&near, &["/c".into()]), [""; 0]);
 }
 
 #[test]
@@ -219,6 +232,6 @@ fn a_path_of_then_that_is_taken_now_is_said_before_anything_is_done() {
     let was = created(1, "mem_a", "/a", "sesn_1", "a");
     let moved = version(2, "mem_a", "/moved", "sesn_1", Some("a"));
     let taken = created(3, "mem_b", "/a", "sesn_1", "b");
-    let back = to_moment(&[was], &heads(&[&moved, &taken]), &[], false);
+    let back = back_to(&[was], &heads(&[&moved, &taken]), &[], false);
     assert_eq!(words(&back), ["leave /moved: its path /a is taken now"]);
 }

@@ -228,3 +228,50 @@ fn two_versions_of_one_memory_are_not_restored_at_once() {
     assert_eq!(refused.code, 2, "{}", refused.err);
     assert_eq!(stage.versions().len(), 2, "nothing was written");
 }
+
+/// A redacted version has lost its path, but not its memory, whose other versions still say theirs.
+#[test]
+fn what_was_redacted_is_not_taken_for_what_never_was() {
+    let stage = Stage::new();
+    for path in ["/a", "/sub/b", "/c"] {
+        stage.put(path, "secret");
+    }
+    let then = text(&stage.json(&["log"])[0], "created_at").to_owned();
+    let [c, b, a] = stage.versions().try_into().unwrap();
+    stage.put("/a", "is");
+    stage.told(&["rm", "/sub/b", "/c"]);
+    let deletion_of_c = &stage.versions()[0];
+    for version in [&a, &b, &c, deletion_of_c] {
+        stage.told(&["redact", version, "--reason", "r", "--yes"]);
+    }
+    let refused = |arguments: &[&str], code: i32, why: &str| {
+        let ran = stage.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(ran.err.contains(why), "{arguments:?}: {}", ran.err);
+        ran.err
+    };
+
+    for (path, version) in [("/a", &a), ("/sub/b", &b)] {
+        let why = format!("{version}, which the memory at {path} was at {then}, was redacted");
+        refused(&["cat", path, "--at", &then], 3, &why);
+    }
+    let gone = format!("left alone: /sub/b: its version of that time, {b}, was redacted");
+    for path in ["/sub/b", "/sub/"] {
+        refused(&["restore", "--at", &then, path], 4, &gone);
+    }
+    refused(&["restore", "--at", &then, "/a"], 4, "left alone: /a: its content of that time was");
+    let all = refused(&["restore", "--at", &then], 4, &gone);
+    assert!(all.contains(&format!("left alone: {c}: its content and path")), "{all}");
+
+    // Of /c nothing says any more where it was, so it could have been anywhere.
+    let lost = "were redacted, and their paths with them";
+    let cat = refused(&["cat", "/c", "--at", &then], 3, lost);
+    assert!(cat.contains("there is no memory at /c, and none is known to have been"), "{cat}");
+    let restore = refused(&["restore", "--at", &then, "/c"], 3, lost);
+    assert!(restore.contains("and none is known to have been at"), "{restore}");
+    refused(&["log", "/c"], 3, lost);
+    stage.put("/new", "new");
+    let new = refused(&["cat", "/new", "--at", &then], 3, lost);
+    assert!(new.contains("no memory is known to have been at /new at"), "{new}");
+    refused(&["cat", "/new", "--at", "1h"], 3, "there was no memory at /new at");
+}
