@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::DELETED;
-use super::moment::is_within;
+use super::moment::{Near, is_within};
 use super::text::one_line;
 use crate::wire::version::Version;
 
@@ -76,13 +76,25 @@ fn named(side: &str, path: &str) -> String {
 /// Two versions, the earlier first; nothing where there was no memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a> {
-    old: Option<&'a Version>,
-    new: Option<&'a Version>,
+    pub old: Option<&'a Version>,
+    pub new: Option<&'a Version>,
 }
 
 impl<'a> Change<'a> {
     pub fn new(old: Option<&'a Version>, new: Option<&'a Version>) -> Self {
         Self { old, new }
+    }
+
+    pub fn versions(&self) -> impl Iterator<Item = &'a Version> {
+        self.old.into_iter().chain(self.new)
+    }
+
+    /// Whether the memory was at this path, or below this folder, or may have been before a redaction.
+    pub fn is_within(&self, wanted: &str, near: &Near) -> bool {
+        self.versions().any(|version| match &version.path {
+            Some(path) => is_within(path, wanted),
+            None => near.get(&version.id).into_iter().flatten().any(|path| is_within(path, wanted)),
+        })
     }
 
     pub fn fate(&self) -> Fate<'a> {
@@ -104,36 +116,19 @@ fn path_of(version: Option<&Version>) -> Option<&str> {
     version.filter(|version| version.operation != DELETED)?.path.as_deref()
 }
 
-/// A memory that differs between two times: the versions that held at each.
-#[derive(Clone, Debug)]
-pub struct Pair {
-    pub old: Option<Version>,
-    pub new: Option<Version>,
-}
-
-impl Pair {
-    /// Whether it was at this path, or below this folder, at one of the times.
-    pub fn was_within(&self, wanted: &str) -> bool {
-        let mut paths = [&self.old, &self.new].into_iter().flatten();
-        paths.any(|version| version.path.as_deref().is_some_and(|path| is_within(path, wanted)))
-    }
-}
-
 /// The memories that differ between two times, in the order of their later paths. What was deleted at
 /// a path comes before what was made there.
-pub fn pairs(old: Vec<Version>, new: Vec<Version>) -> Vec<Pair> {
-    let by_id = |version: Version| (version.memory_id.clone(), version);
-    let mut old: HashMap<_, _> = old.into_iter().map(by_id).collect();
-    let both = new.into_iter().map(|new| Pair { old: old.remove(&new.memory_id), new: Some(new) });
-    let mut pairs: Vec<_> = both.collect();
-    pairs.extend(old.into_values().map(|old| Pair { old: Some(old), new: None }));
-    let id = |version: &Option<Version>| version.as_ref().map(|version| version.id.clone());
-    pairs.retain(|pair| id(&pair.old) != id(&pair.new));
-    pairs.sort_by_cached_key(|Pair { old, new }| {
-        let path = new.as_ref().or(old.as_ref()).and_then(|version| version.path.clone());
-        (path, new.is_some(), id(old))
+pub fn changes<'a>(old: &'a [Version], new: &'a [Version]) -> Vec<Change<'a>> {
+    let mut old: HashMap<_, _> = old.iter().map(|old| (&*old.memory_id, old)).collect();
+    let both = new.iter().map(|new| Change::new(old.remove(&*new.memory_id), Some(new)));
+    let mut changes: Vec<_> = both.collect();
+    changes.extend(old.into_values().map(|old| Change::new(Some(old), None)));
+    let id = |version: Option<&'a Version>| version.map(|version| &*version.id);
+    changes.retain(|change| id(change.old) != id(change.new));
+    changes.sort_unstable_by_key(|Change { old, new }| {
+        (new.or(*old).and_then(|version| version.path.as_deref()), new.is_some(), id(*old))
     });
-    pairs
+    changes
 }
 
 #[cfg(test)]
@@ -189,13 +184,15 @@ mod tests {
         let gone = created(3, "mem_gone", "/c", "sesn_1", "c");
         let made = created(7, "mem_made", "/c", "sesn_1", "d");
 
-        let pairs = pairs(vec![kept.clone(), was, gone], vec![made, kept, is]);
+        let (old, new) = ([kept.clone(), was, gone], [made, kept, is]);
+        let changes = changes(&old, &new);
 
-        let id = |version: &Option<Version>| version.as_ref().map(|version| version.id.clone());
-        let ids: Vec<_> = pairs.iter().map(|pair| [id(&pair.old), id(&pair.new)]).collect();
+        let id = |version: Option<&Version>| version.map(|version| version.id.clone());
+        let ids: Vec<_> = changes.iter().map(|one| [id(one.old), id(one.new)]).collect();
         let expected = [[Some(2), Some(6)], [Some(3), None], [None, Some(7)]];
         assert_eq!(ids, expected.map(|ids| ids.map(|id| id.map(|id| format!("memver_{id}")))));
-        let within = |wanted| pairs.iter().filter(|pair| pair.was_within(wanted)).count();
+        let near = Near::new();
+        let within = |wanted| changes.iter().filter(|one| one.is_within(wanted, &near)).count();
         assert_eq!([within("/a"), within("/b"), within("/c"), within("/kept")], [1, 1, 2, 0]);
     }
 }

@@ -53,7 +53,8 @@ pub fn near(history: &[Version], version: &str) -> Vec<String> {
 
 /// How many of these versions have lost their path to a redaction.
 pub fn erased<'a>(versions: impl IntoIterator<Item = &'a Version>) -> usize {
-    versions.into_iter().filter(|version| version.path.is_none()).count()
+    let erased = versions.into_iter().filter(|version| version.path.is_none());
+    erased.map(|version| &version.id).collect::<HashSet<_>>().len()
 }
 
 /// Why so many redacted versions leave it unknown what was at a path; nothing where there are none.
@@ -71,19 +72,22 @@ pub fn anywhere(erased: usize) -> Option<String> {
 /// What a folder held: a version, or a folder in it that stands for all below.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Listed {
-    Version(Box<Version>),
+pub enum Listed<'a> {
+    Version(&'a Version),
     Folder(Item),
 }
 
-/// What was in a folder, which ends with a slash; deeper ones only where it is `recursive`. Versions
-/// come in the order of their paths; those whose path was redacted could be anywhere.
-pub fn listed(alive: Vec<Version>, folder: &str, recursive: bool) -> Vec<Listed> {
+/// What was in a folder, or the memory at a path that does not end with a slash; what is deeper only
+/// where it is `recursive`. Versions come in the order of their paths; those whose path was redacted
+/// could be anywhere.
+pub fn listed<'a>(alive: &'a [Version], wanted: &str, recursive: bool) -> Vec<Listed<'a>> {
+    let folder = format!("{}/", wanted.strip_suffix('/').unwrap_or(wanted));
     let mut listed = Vec::new();
     let mut last = String::new();
     for version in alive {
         let below = match version.path.as_deref() {
-            Some(path) => path.strip_prefix(folder).map(|rest| rest.split_once('/')),
+            Some(path) if path == wanted => Some(None),
+            Some(path) => path.strip_prefix(&folder).map(|rest| rest.split_once('/')),
             None => (folder == "/").then_some(None),
         };
         match below {
@@ -95,7 +99,7 @@ pub fn listed(alive: Vec<Version>, folder: &str, recursive: bool) -> Vec<Listed>
                     last = path;
                 }
             }
-            Some(_) => listed.push(Listed::Version(Box::new(version))),
+            Some(_) => listed.push(Listed::Version(version)),
         }
     }
     listed
@@ -158,9 +162,9 @@ mod tests {
         let alive =
             ["/a", "/b/1", "/b/2", "/b/c/3", "/b-4"].map(|path| created(1, path, path, "s", ""));
         let shown = |folder, recursive| {
-            let listed = listed(alive.to_vec(), folder, recursive).into_iter();
+            let listed = listed(&alive, folder, recursive).into_iter();
             let path = listed.map(|one| match one {
-                Listed::Version(version) => version.path.unwrap(),
+                Listed::Version(version) => version.path.clone().unwrap(),
                 Listed::Folder(Item::MemoryPrefix { path }) => path,
                 Listed::Folder(Item::Memory(_)) => panic!("no folder"),
             });
@@ -169,7 +173,10 @@ mod tests {
         assert_eq!(shown("/", false), ["/a", "/b/", "/b-4"]);
         assert_eq!(shown("/b/", false), ["/b/1", "/b/2", "/b/c/"]);
         assert_eq!(shown("/b/", true), ["/b/1", "/b/2", "/b/c/3"]);
+        assert_eq!(shown("/b", false), ["/b/1", "/b/2", "/b/c/"]);
         assert_eq!(shown("/none/", true), [""; 0]);
+        assert_eq!(shown("/b-4", false), ["/b-4"], "a memory is listed by its path");
+        assert_eq!(shown("/b-4/", false), [""; 0], "and is no folder");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::patch::Form;
 use super::read::{self, Read, Steps};
 use super::{Done, Failure, InStore, array, files, find, is_time, patch, time};
 use crate::client::store::{StoreApi, View};
-use crate::history::change::{Fate, pairs};
+use crate::history::change::{Change, Fate, changes};
 use crate::history::diff::Sides;
+use crate::history::moment::is_within;
 use crate::history::steps::Step;
 use crate::wire::version::Version;
 
@@ -168,25 +169,32 @@ impl Diff {
             return Err(Failure::Usage(format!("{} is a time, so B has to be one: {b:?}", self.a)));
         };
         let wanted = self.path.as_deref().map(find::folder).transpose()?;
-        let mut pairs = pairs(read::moment(store, from).await?, read::moment(store, to).await?);
-        if let Some(wanted) = &wanted {
-            pairs.retain(|pair| pair.was_within(wanted));
+        let (old, new) = (read::moment(store, from).await?, read::moment(store, to).await?);
+        let mut changes = changes(&old, &new);
+        let near = read::near(store, changes.iter().flat_map(Change::versions)).await?;
+        if let Some(wanted) = wanted.filter(|wanted| wanted != "/") {
+            changes.retain(|change| change.is_within(&wanted, &near));
+            let mut all = old.iter().chain(&new).filter_map(|version| version.path.as_deref());
+            if changes.is_empty() && !all.any(|path| is_within(path, &wanted)) {
+                let both: Vec<_> = old.iter().chain(&new).cloned().collect();
+                return Err(read::absent(store, &both, &wanted, &format!("{from} or {to}")).await?);
+            }
         }
         if self.place.json() {
-            return array(pairs.into_iter().flat_map(|pair| pair.old.into_iter().chain(pair.new)));
+            return array(changes.iter().flat_map(Change::versions));
         }
         let mut out = self.place.shared.out();
-        for pair in pairs {
-            let (old, new) = (filled(store, pair.old).await?, filled(store, pair.new).await?);
+        for Change { old, new } in changes {
+            let (old, new) = (filled(store, old).await?, filled(store, new).await?);
             patch::between(&mut out, old.as_ref(), new.as_ref(), Form::from(&self.form))?;
         }
         out.flush()
     }
 }
 
-async fn filled(store: &StoreApi, version: Option<Version>) -> Result<Option<Version>, Failure> {
-    let Some(version) = version.filter(|version| version.redacted_at.is_none()) else {
-        return Ok(None);
-    };
-    Ok(Some(store.version(&version.id).await?))
+async fn filled(store: &StoreApi, version: Option<&Version>) -> Result<Option<Version>, Failure> {
+    match version.filter(|version| version.redacted_at.is_none()) {
+        Some(version) => Ok(Some(store.version(&version.id).await?)),
+        None => Ok(None),
+    }
 }

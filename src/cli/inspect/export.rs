@@ -62,9 +62,7 @@ impl Export {
         if self.git {
             return self.repository(&store).await;
         }
-        let prefix = self.prefix.as_deref().map(find::folder).transpose()?;
-        let mut memories = store.memories(View::Full).await?;
-        memories.retain(|memory| prefix.as_deref().is_none_or(|one| is_within(&memory.path, one)));
+        let mut memories = self.memories(&store).await?;
         let versions = if self.history { all_versions(&store).await? } else { Vec::new() };
         let mut target = Target::new(&self.to)?;
         let bar = output::bar(memories.len(), "exporting");
@@ -102,6 +100,19 @@ impl Export {
             wrote.push_str(&counted(versions.len(), "version", "versions"));
         }
         output::print(&format!("wrote {wrote} to {}", self.to.display()))
+    }
+
+    /// The memories that are meant.
+    async fn memories(&self, store: &StoreApi) -> Result<Vec<Memory>, Failure> {
+        let prefix = self.prefix.as_deref().map(find::folder).transpose()?;
+        let mut memories = store.memories(View::Full).await?;
+        if let Some(prefix) = prefix.filter(|prefix| prefix != "/") {
+            memories.retain(|memory| is_within(&memory.path, &prefix));
+            if memories.is_empty() {
+                return Err(find::nothing(&prefix));
+            }
+        }
+        Ok(memories)
     }
 
     async fn repository(&self, store: &StoreApi) -> Done {

@@ -23,12 +23,13 @@ const MOST: u64 = 33_554_432;
 #[command(after_help = "\
 Examples:
   memstored ls --store notes                    the top folder
+  memstored ls --store notes /todo.md           one memory
   memstored ls --store notes -R                 all memories
   memstored ls --store notes -R --at 2h         all memories as they were two hours ago")]
 pub struct Ls {
-    /// Folder
-    #[arg(value_name = "FOLDER", default_value = "/")]
-    folder: String,
+    /// Folder, or memory; where there is neither, the exit code is 3
+    #[arg(value_name = "PATH", default_value = "/")]
+    path: String,
 
     /// Memories in folders below, too
     #[arg(short = 'R', long)]
@@ -45,36 +46,44 @@ pub struct Ls {
 impl Ls {
     pub async fn run(self) -> Done {
         let store = self.place.open().await?;
-        let mut folder = find::folder(&self.folder)?;
-        if !folder.ends_with('/') {
-            folder.push('/');
-        }
+        let path = find::folder(&self.path)?;
         match self.at {
-            Some(at) => self.then(&store, &folder, at).await,
-            None => self.now(&store, &folder).await,
+            Some(at) => self.then(&store, &path, at).await,
+            None => self.now(&store, &path).await,
         }
     }
 
-    async fn now(&self, store: &StoreApi, folder: &str) -> Done {
+    async fn now(&self, store: &StoreApi, path: &str) -> Done {
         let depth = if self.recursive { "0" } else { "1" };
-        let query = [("path_prefix", folder), ("depth", depth)];
+        let folder = format!("{}/", path.trim_end_matches('/'));
+        let query = [("path_prefix", &*folder), ("depth", depth)];
         let mut items = Items::from(store.items(&query, View::Basic).ahead());
+        let mut next = items.next().await?;
+        if next.is_none() && folder != "/" {
+            next = Some(Item::Memory(find::no_folder(store, path).await?));
+        }
         if self.place.json() {
             let mut all = Vec::new();
-            while let Some(item) = items.next().await? {
+            while let Some(item) = next {
                 all.push(item);
+                next = items.next().await?;
             }
             return array(all);
         }
         let mut out = self.place.shared.out();
-        while let Some(item) = items.next().await? {
+        while let Some(item) = next {
             out.line(&row_of(&item))?;
+            next = items.next().await?;
         }
         out.flush()
     }
 
-    async fn then(&self, store: &StoreApi, folder: &str, at: Timestamp) -> Done {
-        let listed = listed(read::moment(store, at).await?, folder, self.recursive);
+    async fn then(&self, store: &StoreApi, path: &str, at: Timestamp) -> Done {
+        let there = read::moment(store, at).await?;
+        let listed = listed(&there, path, self.recursive);
+        if listed.is_empty() && path != "/" {
+            return Err(read::absent(store, &there, path, &at.to_string()).await?);
+        }
         if self.place.json() {
             return array(listed);
         }
@@ -190,7 +199,7 @@ async fn then(store: &StoreApi, path: &str, at: Timestamp) -> Result<Version, Fa
     let there = read::moment(store, at).await?;
     match there.iter().find(|version| version.path.as_deref() == Some(path)) {
         Some(version) => Ok(store.version(&version.id).await?),
-        None => Err(read::absent(store, &there, path, at).await?),
+        None => Err(read::absent(store, &there, path, &until).await?),
     }
 }
 

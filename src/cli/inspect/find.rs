@@ -53,6 +53,21 @@ pub async fn living(store: &StoreApi, path: &str) -> Result<Option<Memory>, Fail
     Ok(None)
 }
 
+/// What a path names below which there is nothing: a memory, unless it ends with a slash.
+pub async fn no_folder(store: &StoreApi, path: &str) -> Result<Memory, Failure> {
+    let own = path.trim_end_matches('/');
+    match living(store, own).await? {
+        Some(memory) if own == path => Ok(memory),
+        Some(_) => Err(Failure::Missing(format!("{own} is a memory, and no folder"))),
+        None => Err(nothing(path)),
+    }
+}
+
+/// That there is nothing at a path, nor below it.
+pub fn nothing(path: &str) -> Failure {
+    missing(path, "there is nothing")
+}
+
 /// People meet a store as a folder below /mnt/memory; its own paths begin below that.
 fn missing(path: &str, what: &str) -> Failure {
     let own = path.strip_prefix("/mnt/memory/").and_then(|rest| rest.split_once('/'));

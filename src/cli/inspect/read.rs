@@ -31,25 +31,26 @@ pub async fn moment(store: &StoreApi, at: Timestamp) -> Result<Vec<Version>, Fai
 }
 
 /// Of the versions whose path was redacted, the paths that are known next to it: a list for each.
-pub async fn near(
+pub async fn near<'a>(
     store: &StoreApi,
-    versions: impl IntoIterator<Item = &Version>,
+    versions: impl IntoIterator<Item = &'a Version>,
 ) -> Result<Near, Failure> {
     let erased = versions.into_iter().filter(|version| version.path.is_none());
-    let lists = erased.map(|version| async {
-        let history = find::history(store, &version.memory_id, View::Basic).await?;
-        Ok::<_, Failure>((version.id.clone(), moment::near(&history, &version.id)))
+    let erased: HashMap<_, _> = erased.map(|version| (&version.id, &version.memory_id)).collect();
+    let lists = erased.into_iter().map(|(version, memory)| async {
+        let history = find::history(store, memory, View::Basic).await?;
+        Ok::<_, Failure>((version.clone(), moment::near(&history, version)))
     });
     let lists: Vec<_> = lists.collect();
     stream::iter(lists).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Why there is nothing to show at a path, or below a folder, of what held at a time.
+/// Why there is nothing to show at a path, or below a folder, of what held `at` some time.
 pub async fn absent(
     store: &StoreApi,
     then: &[Version],
     path: &str,
-    at: Timestamp,
+    at: &str,
 ) -> Result<Failure, Failure> {
     let near = near(store, then).await?;
     let erased = then.iter().find_map(|version| {

@@ -62,6 +62,46 @@ fn memories_are_put_listed_moved_and_removed() {
 }
 
 #[test]
+fn a_path_lists_its_memory_and_one_of_nothing_is_not_found() {
+    let stage = Stage::new();
+    let code = |arguments: &[&str]| stage.run(arguments).code;
+    for arguments in [
+        &["ls"][..],
+        &["ls", "/", "--at", "0s"],
+        &["diff", "1h", "0s", "/"],
+        &["export", "empty"],
+        &["export", "root", "--prefix", "/"],
+    ] {
+        assert_eq!(code(arguments), 0, "an empty store is no failure: {arguments:?}");
+    }
+    stage.put("/sub/a.md", "a");
+    let then = text(&stage.json(&["log"])[0], "created_at").to_owned();
+    stage.told(&["mv", "/sub/a.md", "/b.md"]);
+
+    assert_eq!(stage.told(&["ls", "b.md"]), stage.told(&["ls"]));
+    assert_eq!(stage.json(&["ls", "/b.md", "-R"]), stage.json(&["ls"]));
+    let was = stage.told(&["ls", "/sub/a.md", "--at", &then]);
+    assert_eq!(was, stage.told(&["ls", "-R", "--at", &then]));
+    assert!(was.ends_with("  /sub/a.md\n"), "{was}");
+    for path in ["/nope", "/nope/", "/B.md", "/b.md/", "/sub/"] {
+        assert_eq!(code(&["ls", path]), 3, "{path}");
+        assert_eq!(code(&["ls", path, "--json"]), 3, "{path}");
+        assert_eq!(code(&["export", "out", "--prefix", path]), 3, "{path}");
+        assert_eq!(code(&["diff", "1h", "0s", path]), 3, "{path}");
+    }
+    assert!(!stage.path("out").exists());
+    assert_eq!(code(&["ls", "/sub/", "--at", &then]), 0);
+    for path in ["/b.md", "/sub/a.md/", "/nope/"] {
+        assert_eq!(code(&["ls", path, "--at", &then]), 3, "{path}");
+    }
+    assert_eq!(stage.told(&["diff", "0s", "0s", "/b.md"]), "", "what is the same is there");
+    let folder = stage.run(&["ls", "/b.md/"]);
+    assert!(folder.err.contains("/b.md is a memory, and no folder"), "{}", folder.err);
+    let hint = stage.run(&["ls", "/mnt/memory/notes/b.md"]);
+    assert!(hint.err.contains("did you mean /b.md?"), "{}", hint.err);
+}
+
+#[test]
 fn a_put_replaces_only_what_it_may() {
     let stage = Stage::new();
     stage.put("/a", "one");

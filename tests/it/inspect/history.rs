@@ -101,7 +101,7 @@ fn patches_words_and_counts_are_shown() {
     assert!(stage.told(&["diff", &new, "own.md"]).ends_with("+four\n"));
     let times = stage.told(&["diff", "1h", "0s", "/a.md"]);
     assert!(times.contains("+2\n") && times.contains("--- /dev/null\n"), "{times}");
-    assert_eq!(stage.told(&["diff", "1h", "0s", "/b/"]), "");
+    assert_eq!(stage.run(&["diff", "1h", "0s", "/b/"]).code, 3);
     assert_eq!(stage.run(&["diff", "1h", &new]).code, 2);
     assert_eq!(stage.run(&["diff", &old, &new, "/a.md"]).code, 2);
     assert_eq!(stage.run(&["diff", &new, "no-such-file"]).code, 3);
