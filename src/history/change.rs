@@ -11,7 +11,7 @@ use crate::wire::version::Version;
 /// What became of a memory, by its paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fate<'a> {
-    /// The two are not of one memory, so none is told.
+    /// None is told: the two are not of one memory, or nothing is left to tell it by.
     #[default]
     Apart,
     Stayed(&'a str),
@@ -97,11 +97,46 @@ impl<'a> Change<'a> {
         })
     }
 
-    pub fn fate(&self) -> Fate<'a> {
-        if self.old.zip(self.new).is_some_and(|(old, new)| old.memory_id != new.memory_id) {
-            return Fate::Apart;
+    /// What can't be compared, since it was redacted.
+    pub fn erased(&self) -> Option<String> {
+        let lost = [self.old, self.new].map(|version| version.filter(|version| is_erased(version)));
+        if self.is_apart() {
+            return lost.into_iter().flatten().next().map(lost_other);
         }
+        match lost.map(|version| version.map(|version| &version.id)) {
+            [None, None] => None,
+            [Some(old), None] => {
+                let deleted = if there(self.new).is_none() { "deleted; " } else { "" };
+                Some(format!("{deleted}what it was before, {old}, was redacted"))
+            }
+            [None, Some(new)] => {
+                let created = if there(self.old).is_none() { "created; " } else { "" };
+                Some(format!("{created}what it became, {new}, was redacted"))
+            }
+            [Some(old), Some(new)] => {
+                Some(format!("what it was before, {old}, and what it became, {new}, were redacted"))
+            }
+        }
+    }
+
+    /// Whether the two are not of one memory.
+    fn is_apart(&self) -> bool {
+        self.old.zip(self.new).is_some_and(|(old, new)| old.memory_id != new.memory_id)
+    }
+
+    /// What to call the memory: its path, else one that is known near it, else its ID.
+    pub fn name<'b>(&'b self, near: &'b Near) -> &'b str {
+        let known = [self.new, self.old].into_iter().flatten();
+        let path = known.clone().find_map(|version| version.path.as_deref());
+        let near = || known.clone().find_map(|version| near.get(&version.id)?.first());
+        let id = || known.clone().next().map_or("", |version| &version.memory_id);
+        path.or_else(|| near().map(String::as_str)).unwrap_or_else(id)
+    }
+
+    pub fn fate(&self) -> Fate<'a> {
+        let is_lost = self.versions().any(is_erased);
         match (path_of(self.old), path_of(self.new)) {
+            _ if is_lost || self.is_apart() => Fate::Apart,
             (None, None) => Fate::Apart,
             (None, Some(path)) => Fate::Created(path),
             (Some(path), None) => Fate::Deleted(path),
@@ -111,9 +146,23 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Where a memory lay; a deletion has its last path, but nothing lies there.
+/// A version at which there is a memory: after a deletion there is none.
+fn there(version: Option<&Version>) -> Option<&Version> {
+    version.filter(|version| version.operation != DELETED)
+}
+
+/// Whether a version had a content that is gone for good.
+pub fn is_erased(version: &Version) -> bool {
+    version.operation != DELETED && version.redacted_at.is_some()
+}
+
+/// That what something is compared with was redacted, where that is no version of the same memory.
+pub fn lost_other(version: &Version) -> String {
+    format!("what it is compared with, {}, was redacted", version.id)
+}
+
 fn path_of(version: Option<&Version>) -> Option<&str> {
-    version.filter(|version| version.operation != DELETED)?.path.as_deref()
+    there(version)?.path.as_deref()
 }
 
 /// The memories that differ between two times, in the order of their later paths. What was deleted at
@@ -133,7 +182,7 @@ pub fn changes<'a>(old: &'a [Version], new: &'a [Version]) -> Vec<Change<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples::{created, version};
+    use super::super::examples::{created, redacted, version};
     use super::*;
 
     #[test]
@@ -153,6 +202,40 @@ mod tests {
         }
         assert_eq!(fate(Some(&gone), Some(&moved)), Fate::Created("/b"));
         assert_eq!(fate(Some(&moved), Some(&other)), Fate::Apart);
+    }
+
+    #[test]
+    fn what_was_redacted_is_said_and_is_no_fate() {
+        let was = redacted(created(1, "mem_a", "/a", "sesn_1", "a"));
+        let is = version(2, "mem_a", "/b", "sesn_1", Some("b"));
+        let later = redacted(version(3, "mem_a", "/c", "sesn_1", Some("c")));
+        let gone = version(4, "mem_a", "/c", "sesn_1", None);
+        let near = Near::from([("memver_1".to_owned(), vec!["/near".to_owned()])]);
+        let told = |old, new| {
+            let change = Change::new(old, new);
+            assert!(matches!(change.fate(), Fate::Apart) || change.erased().is_none());
+            change.erased().map(|why| format!("{}: {why}", change.name(&near)))
+        };
+        let other = created(5, "mem_b", "/other", "sesn_1", "b");
+        for (old, new, expected) in [
+            (Some(&was), Some(&other), "/other: what it is compared with, memver_1, was redacted"),
+            (Some(&was), Some(&is), "/b: what it was before, memver_1, was redacted"),
+            (Some(&was), Some(&gone), "/c: deleted; what it was before, memver_1, was redacted"),
+            (Some(&was), None, "/near: deleted; what it was before, memver_1, was redacted"),
+            (Some(&later), None, "mem_a: deleted; what it was before, memver_3, was redacted"),
+            (Some(&is), Some(&later), "/b: what it became, memver_3, was redacted"),
+            (None, Some(&later), "mem_a: created; what it became, memver_3, was redacted"),
+            (
+                Some(&was),
+                Some(&later),
+                "/near: what it was before, memver_1, and what it became, memver_3, were redacted",
+            ),
+        ] {
+            assert_eq!(told(old, new).as_deref(), Some(expected));
+        }
+        let deletion = redacted(gone.clone());
+        assert_eq!(told(Some(&is), Some(&deletion)), None, "it has lost nothing but its path");
+        assert_eq!(told(None, Some(&is)), None);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use super::patch::Form;
 use super::read::{self, Read, Steps};
 use super::{Done, Failure, InStore, array, files, find, is_time, patch, time};
 use crate::client::store::{StoreApi, View};
-use crate::history::change::{Change, Fate, changes};
+use crate::history::CREATED;
+use crate::history::change::{Change, Fate, changes, is_erased, lost_other};
 use crate::history::diff::Sides;
-use crate::history::moment::is_within;
+use crate::history::moment::{Near, is_within};
 use crate::history::steps::Step;
 use crate::wire::version::Version;
 
@@ -129,24 +130,28 @@ impl Diff {
             return Err(Failure::Usage("a path goes with two times only".into()));
         }
         let a = find::version(&store, &self.a).await?;
-        let Some(b) = &self.b else {
-            let Some(step) = step(&store, a).await? else { return Ok(()) };
-            if self.place.json() {
-                return array(step.before.iter().chain([&step.version]).map(|one| &**one));
+        match self.b.as_deref() {
+            None => {
+                let Some(Step { version, before }) = step(&store, a).await? else { return Ok(()) };
+                self.versions(before.as_deref(), &version)
             }
-            let mut out = self.place.shared.out();
-            patch::of_step(&mut out, &step, Form::from(&self.form))?;
-            return out.flush();
-        };
-        if b == "-" || std::path::Path::new(b).is_file() {
-            return self.with_file(&a, b);
+            Some(b) if b == "-" || std::path::Path::new(b).is_file() => self.with_file(&a, b),
+            Some(b) => self.versions(Some(&a), &find::version(&store, b).await?),
         }
-        let b = find::version(&store, b).await?;
+    }
+
+    fn versions(&self, old: Option<&Version>, new: &Version) -> Done {
+        let change = Change::new(old, Some(new));
         if self.place.json() {
-            return array([a, b]);
+            return array(change.versions());
         }
-        let mut out = self.place.shared.out();
-        patch::between(&mut out, Some(&a), Some(&b), Form::from(&self.form))?;
+        let (mut out, form) = (self.place.shared.out(), Form::from(&self.form));
+        if old.is_none() && new.operation != CREATED {
+            let name = change.name(&Near::new());
+            patch::note(&mut out, name, "what it was before is no longer kept", form)?;
+        } else {
+            patch::between(&mut out, &change, &Near::new(), form)?;
+        }
         out.flush()
     }
 
@@ -155,10 +160,14 @@ impl Diff {
         if self.place.json() {
             return array([version]);
         }
-        let (old, name) = patch::side(version);
-        let sides = Sides { names: [&name, file], texts: [&old, &new], fate: Fate::Apart };
-        let mut out = self.place.shared.out();
-        patch::print(&mut out, &sides, Form::from(&self.form))?;
+        let (mut out, form) = (self.place.shared.out(), Form::from(&self.form));
+        if is_erased(version) {
+            patch::note(&mut out, file, &lost_other(version), form)?;
+        } else {
+            let (old, name) = patch::side(version);
+            let sides = Sides { names: [&name, file], texts: [&old, &new], fate: Fate::Apart };
+            patch::print(&mut out, &sides, form)?;
+        }
         out.flush()
     }
 
@@ -184,16 +193,17 @@ impl Diff {
             return array(changes.iter().flat_map(Change::versions));
         }
         let mut out = self.place.shared.out();
-        for Change { old, new } in changes {
-            let (old, new) = (filled(store, old).await?, filled(store, new).await?);
-            patch::between(&mut out, old.as_ref(), new.as_ref(), Form::from(&self.form))?;
+        for change in changes {
+            let (old, new) = (filled(store, change.old).await?, filled(store, change.new).await?);
+            let change = Change::new(old.as_ref(), new.as_ref());
+            patch::between(&mut out, &change, &near, Form::from(&self.form))?;
         }
         out.flush()
     }
 }
 
 async fn filled(store: &StoreApi, version: Option<&Version>) -> Result<Option<Version>, Failure> {
-    match version.filter(|version| version.redacted_at.is_none()) {
+    match version {
         Some(version) => Ok(Some(store.version(&version.id).await?)),
         None => Ok(None),
     }

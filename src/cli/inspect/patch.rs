@@ -6,6 +6,7 @@ use super::Done;
 use super::output::Out;
 use crate::history::change::Change;
 use crate::history::diff::{Kind, Piece, Sides};
+use crate::history::moment::Near;
 use crate::history::steps::Step;
 use crate::history::text::one_line;
 use crate::wire::version::Version;
@@ -32,20 +33,31 @@ pub fn of_step(out: &mut Out, step: &Step, form: Form) -> Done {
     if step.before.as_ref().is_some_and(|before| before.redacted_at.is_some()) {
         return out.line("(what it was before was redacted)");
     }
-    between(out, step.before.as_deref(), Some(&step.version), form)
+    let change = Change::new(step.before.as_deref(), Some(&step.version));
+    between(out, &change, &Near::new(), form)
 }
 
-/// What differs between two versions, each with its content; nothing where there was no memory.
-pub fn between(out: &mut Out, old: Option<&Version>, new: Option<&Version>, form: Form) -> Done {
+/// What differs between two versions, each with its content; nothing where there was no memory. What was
+/// redacted is compared with nothing.
+pub fn between(out: &mut Out, change: &Change<'_>, near: &Near, form: Form) -> Done {
+    if let Some(why) = change.erased() {
+        return note(out, change.name(near), &why, form);
+    }
     let nothing = || (String::new(), "/dev/null".to_owned());
-    let (old_text, old_name) = old.map_or_else(nothing, side);
-    let (new_text, new_name) = new.map_or_else(nothing, side);
+    let (old_text, old_name) = change.old.map_or_else(nothing, side);
+    let (new_text, new_name) = change.new.map_or_else(nothing, side);
     let sides = Sides {
         names: [&old_name, &new_name],
         texts: [&old_text, &new_text],
-        fate: Change::new(old, new).fate(),
+        fate: change.fate(),
     };
     print(out, &sides, form)
+}
+
+/// Why there is no difference to show; to `patch` no part of one.
+pub fn note(out: &mut Out, name: &str, why: &str, form: Form) -> Done {
+    let colon = if matches!(form, Form::Stat) { " |" } else { ":" };
+    out.line(&format!("{}{colon} {why}", one_line(name)))
 }
 
 /// A version's content, and what to call it.

@@ -84,3 +84,53 @@ fn what_differs_between_two_times_is_done_by_patch_and_by_git() {
         assert_eq!(files(&stage.path(copy)), now, "{copy}");
     }
 }
+
+#[test]
+fn what_was_redacted_is_not_shown_as_new_or_as_nothing() {
+    let stage = Stage::new();
+    stage.put("/a", "secret\n");
+    stage.put("/b", "secret\n");
+    let then = newest(&stage);
+    let [b, a] = stage.versions().try_into().unwrap();
+    stage.put("/a", "is\n");
+    let changed = stage.versions()[0].clone();
+    let between = newest(&stage);
+    stage.put("/a", "is now\n");
+    stage.told(&["rm", "/b"]);
+    let [deletion, last, ..] = &stage.versions()[..] else { panic!() };
+    for version in [&a, &b] {
+        stage.told(&["redact", version, "--reason", "r", "--yes"]);
+    }
+    std::fs::write(stage.path("own.md"), "own\n").unwrap();
+
+    let of_a = format!("what it was before, {a}, was redacted");
+    let of_b = format!("deleted; what it was before, {b}, was redacted");
+    let lines = |told: String| told.lines().map(str::to_owned).collect::<Vec<_>>();
+    let sorted = |arguments: &[&str]| {
+        let mut lines = lines(stage.told(arguments));
+        lines.sort();
+        lines
+    };
+    for form in [&[][..], &["--word"]] {
+        let told = sorted(&[&["diff", &then, "0s"], form].concat());
+        assert_eq!(told, [format!("/a: {of_a}"), format!("/b: {of_b}")]);
+    }
+    let counts = sorted(&["diff", &then, "0s", "--stat"]);
+    assert_eq!(counts, [format!("/a | {of_a}"), format!("/b | {of_b}")]);
+    for (path, told) in [("/a", format!("/a: {of_a}\n")), ("/b", format!("/b: {of_b}\n"))] {
+        assert_eq!(stage.told(&["diff", &then, "0s", path]), told);
+    }
+    assert_eq!(stage.told(&["diff", &a, last]), format!("/a: {of_a}\n"));
+    assert_eq!(stage.told(&["diff", &changed]), format!("/a: {of_a}\n"));
+    assert_eq!(stage.told(&["diff", deletion]), format!("/b: {of_b}\n"));
+    let lost = format!("what it is compared with, {a}, was redacted");
+    assert_eq!(stage.told(&["diff", &a, "own.md"]), format!("own.md: {lost}\n"));
+    assert_eq!(stage.told(&["diff", &a, deletion]), format!("/b: {lost}\n"));
+    let became = stage.told(&["diff", &a]);
+    assert!(became.ends_with(&format!(": created; what it became, {a}, was redacted\n")));
+    let before = stage.told(&["diff", "1h", &then]);
+    assert!(before.contains(&format!("/b: created; what it became, {b}, was redacted\n")));
+    assert!(before.contains(&format!("/a: created; what it became, {a}, was redacted\n")));
+    assert!(stage.told(&["diff", &between, "0s", "/a"]).contains("-is\n+is now\n"));
+    assert_eq!(stage.json(&["diff", &then, "0s"]).len(), 3);
+}
