@@ -6,6 +6,12 @@
 //! and one set of dependencies; `scripts/order` writes them anew. A name that the program does not
 //! have is passed over, and a linker that does not know the option is not given it.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "this is how Cargo and a build script talk"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};

@@ -160,10 +160,10 @@ impl TypedValueParser for DatabaseUrl {
 /// Takes a host name as `Host` has it, and none where nothing is given.
 fn host(text: &str) -> Result<String, &'static str> {
     let name = text.trim();
-    match name.contains(|char: char| matches!(char, '/' | '*' | '@') || char.is_whitespace()) {
-        true => Err("a host is named by itself, as in localhost: no scheme, path or pattern"),
-        false => Ok(name.to_owned()),
+    if name.contains(|char: char| matches!(char, '/' | '*' | '@') || char.is_whitespace()) {
+        return Err("a host is named by itself, as in localhost: no scheme, path or pattern");
     }
+    Ok(name.to_owned())
 }
 
 /// Takes any text, so that no refusal of the parser prints a key.

@@ -25,7 +25,7 @@ pub enum Fate<'a> {
 
 impl Fate<'_> {
     /// The lines that git has above a patch, by which `patch -p1` and `git apply` do the same; nothing
-    /// where no fate is told. Without its content, an empty file is one only by git's hash of nothing.
+    /// where no fate is told. Without git's hash of nothing, `patch` deletes no empty file.
     pub fn head(&self, is_empty: bool) -> String {
         let (from, to) = match self {
             Self::Apart => return String::new(),
@@ -134,9 +134,10 @@ impl<'a> Change<'a> {
     }
 
     pub fn fate(&self) -> Fate<'a> {
-        let is_lost = self.versions().any(is_erased);
+        if self.is_apart() || self.versions().any(is_erased) {
+            return Fate::Apart;
+        }
         match (path_of(self.old), path_of(self.new)) {
-            _ if is_lost || self.is_apart() => Fate::Apart,
             (None, None) => Fate::Apart,
             (None, Some(path)) => Fate::Created(path),
             (Some(path), None) => Fate::Deleted(path),

@@ -103,14 +103,14 @@ fn a_key_that_was_made_with_less_is_not_configured(#[case] made: &[&str], #[case
     let create: Vec<_> = ["key", "create", "--json"].into_iter().chain(made).collect();
     let made = run_json(folder.path(), &create);
     if revoke {
-        run_json(folder.path(), &["key", "revoke", "--json", &text(&made, "id")]);
+        run_json(folder.path(), &["key", "revoke", "--json", text(&made, "id")]);
     }
     let started = |key: &str| {
         let arguments = ["serve", "--listen", "127.0.0.1:0"];
         command(folder.path(), &arguments).env("MEMSTORED_API_KEY", key).output().unwrap()
     };
 
-    let output = started(&text(&made, "key"));
+    let output = started(text(&made, "key"));
 
     assert_eq!(code(&output), 1, "{}", errors(&output));
     assert!(errors(&output).contains(why), "{}", errors(&output));

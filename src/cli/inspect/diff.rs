@@ -38,21 +38,23 @@ Examples:
   memstored diff --store notes memver_01K…                  what one version changed
   memstored diff --store notes memver_01K… memver_01M… --word
   memstored diff --store notes memver_01K… ./crdts.md       a version and a file (- is stdin)
+  memstored diff --store notes 2h                           what has changed in two hours
   memstored diff --store notes 2h 10m --stat                the store at two times
   memstored diff --store notes 2026-11-25 2026-11-26 /projects/
 
 What was created, deleted or moved is said as git does it, so that patch -p1 and git apply do the same.
-The exit code is 0 whether or not there is a difference.")]
+The exit code is 0 whether or not there is a difference, and 3 where there is and was nothing at PATH.")]
 pub struct Diff {
     /// Version, or a time
     #[arg(value_name = "A")]
     a: String,
 
-    /// Version, file or time to compare with; the version before A where not given
+    /// Version, file or time to compare with; where not given, the version before A, or now where A is a
+    /// time
     #[arg(value_name = "B")]
     b: Option<String>,
 
-    /// Memory or folder, between two times
+    /// Memory or folder, between two times (0s is now)
     #[arg(value_name = "PATH")]
     path: Option<String>,
 
@@ -146,11 +148,12 @@ impl Diff {
             return array(change.versions());
         }
         let (mut out, form) = (self.place.shared.out(), Form::from(&self.form));
+        let near = Near::new();
         if old.is_none() && new.operation != CREATED {
-            let name = change.name(&Near::new());
-            patch::note(&mut out, name, "what it was before is no longer kept", form)?;
+            let why = "what it was before is no longer kept";
+            patch::note(&mut out, change.name(&near), why, form)?;
         } else {
-            patch::between(&mut out, &change, &Near::new(), form)?;
+            patch::between(&mut out, &change, &near, form)?;
         }
         out.flush()
     }

@@ -96,7 +96,6 @@ pub async fn memories_of(store: &StoreApi, path: &str) -> Result<Vec<String>, Fa
 }
 
 /// The memories of the versions at a path, and how many versions have lost theirs.
-
 async fn of_versions(
     store: &StoreApi,
     query: &[(&str, &str)],

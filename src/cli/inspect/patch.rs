@@ -46,11 +46,8 @@ pub fn between(out: &mut Out, change: &Change<'_>, near: &Near, form: Form) -> D
     let nothing = || (String::new(), "/dev/null".to_owned());
     let (old_text, old_name) = change.old.map_or_else(nothing, side);
     let (new_text, new_name) = change.new.map_or_else(nothing, side);
-    let sides = Sides {
-        names: [&old_name, &new_name],
-        texts: [&old_text, &new_text],
-        fate: change.fate(),
-    };
+    let sides =
+        Sides { names: [&old_name, &new_name], texts: [&old_text, &new_text], fate: change.fate() };
     print(out, &sides, form)
 }
 

@@ -37,7 +37,7 @@ pub async fn near<'a>(
 ) -> Result<Near, Failure> {
     let erased = versions.into_iter().filter(|version| version.path.is_none());
     let erased: HashMap<_, _> = erased.map(|version| (&version.id, &version.memory_id)).collect();
-    let lists = erased.into_iter().map(|(version, memory)| async {
+    let lists = erased.into_iter().map(|(version, memory)| async move {
         let history = find::history(store, memory, View::Basic).await?;
         Ok::<_, Failure>((version.clone(), moment::near(&history, version)))
     });

@@ -91,7 +91,9 @@ fn what_another_memory_is_in_the_way_of_is_foreseen() {
     let gone = created(1, "mem_gone", "/b", "sesn_1", "b");
     let below = created(2, "mem_below", "/b/x", "sesn_1", "x");
     let now = heads(&[&below]);
-    let back = |delete| to_moment(std::slice::from_ref(&gone), &now, &[], delete).foreseen(&now);
+    let back = |delete| {
+        to_moment(std::slice::from_ref(&gone), &Near::new(), &now, &[], delete).foreseen(&now)
+    };
 
     let why = "path \"/b\" conflicts with the memory mem_below at \"/b/x\": update that memory, or \
                choose a path that is neither equal to, above nor below it";
@@ -107,7 +109,7 @@ fn a_path_that_another_step_frees_or_takes_is_foreseen_too() {
         version(6, "mem_2", "/a/x", "sesn_1", Some("2")),
     ];
     let now = heads(&[&is[0], &is[1]]);
-    let chain = to_moment(&was, &now, &[], false);
+    let chain = to_moment(&was, &Near::new(), &now, &[], false);
     assert_eq!(words(&chain)[0], "change /c to /a of memver_1");
     let order = ["change /a/x to /a- of memver_2", "change /c to /a of memver_1"];
     assert_eq!(words(&chain.foreseen(&now)), order, "what waits for another comes after it");

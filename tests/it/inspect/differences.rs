@@ -75,7 +75,7 @@ fn what_differs_between_two_times_is_done_by_patch_and_by_git() {
     let now = files(&stage.path("now"));
     let programs = [
         ("by-patch", &["patch", "-p1", "--quiet", "--fuzz", "0", "-i", "../patch"][..]),
-        ("by-git", &["git", "apply", "../patch"]),
+        ("by-git", &["git", "apply", "../patch"][..]),
     ];
     for (copy, program) in programs {
         let mut command = Command::new(program[0]);
@@ -97,7 +97,8 @@ fn what_was_redacted_is_not_shown_as_new_or_as_nothing() {
     let between = newest(&stage);
     stage.put("/a", "is now\n");
     stage.told(&["rm", "/b"]);
-    let [deletion, last, ..] = &stage.versions()[..] else { panic!() };
+    let versions = stage.versions();
+    let (deletion, last) = (&versions[0], &versions[1]);
     for version in [&a, &b] {
         stage.told(&["redact", version, "--reason", "r", "--yes"]);
     }
@@ -112,7 +113,7 @@ fn what_was_redacted_is_not_shown_as_new_or_as_nothing() {
         lines
     };
     for form in [&[][..], &["--word"]] {
-        let told = sorted(&[&["diff", &then, "0s"], form].concat());
+        let told = sorted(&[&["diff", &then, "0s"][..], form].concat());
         assert_eq!(told, [format!("/a: {of_a}"), format!("/b: {of_b}")]);
     }
     let counts = sorted(&["diff", &then, "0s", "--stat"]);
