@@ -25,7 +25,8 @@ fn what_came_went_and_moved_is_said_where_no_line_differs() {
                     diff --git a/e1 b/e1\nnew file mode 100644\nindex 0000000..e69de29\n\
                     diff --git a/old b/new\nrename from old\nrename to new\n";
     assert_eq!(stage.told(&["diff", &then, "0s"]), expected);
-    assert_eq!(stage.told(&["diff", &then]), expected);
+    assert_eq!(stage.told(&["diff", &then]), expected, "until now");
+    assert!(stage.told(&["diff", "--help"]).contains("or now where A is a time"));
     assert_eq!(stage.told(&["diff", &then, "--word"]), expected);
     let counts = "/e0 | +0 -0 (deleted)\n/e1 | +0 -0 (created)\n/new | +0 -0 (moved from /old)\n";
     assert_eq!(stage.told(&["diff", &then, "--stat"]), counts);
