@@ -236,7 +236,7 @@ mod tests {
     #[case(r#"{"path":"/a","content":null}"#, "content: invalid type: null, expected a string")]
     #[case(
         r#"{"path":"/a","content":"\ud800"}"#,
-        "the request body is not valid JSON: unexpected end of hex escape at line 1 column 31"
+        "content: a \\u escape is half of a surrogate pair, which is no character without the other"
     )]
     fn the_refusal_of_a_memory_names_the_field(#[case] body: &str, #[case] message: &str) {
         assert_eq!(refusal::<CreateMemory>(body), message);
