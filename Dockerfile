@@ -16,7 +16,7 @@
 # MEMSTORED_ALLOWED_HOST. There is no HEALTHCHECK, since the image has no program that could ask: let the
 # orchestrator ask GET /health, which needs no key.
 
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
 # rust-toolchain.toml stays outside: the image's own toolchain builds, without the tools of a checkout.
 COPY Cargo.toml Cargo.lock openapi.yaml ./

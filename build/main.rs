@@ -21,6 +21,9 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 fn main() {
     println!("cargo::rerun-if-changed={ORDER}");
+    for variable in ["RUSTC_LINKER", "CARGO_ENCODED_RUSTFLAGS"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
     if !is("PROFILE", "release") || !is("TARGET", TARGET) {
         return;
@@ -34,6 +37,10 @@ fn main() {
         for option in options {
             println!("cargo::rustc-link-arg-bin=memstored={option}");
         }
+    } else {
+        println!(
+            "cargo::warning=the linker takes no order of functions: more of memstored will be resident"
+        );
     }
 }
 

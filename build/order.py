@@ -41,8 +41,18 @@ class Server:
             if found := re.search(r"http://[0-9.]+:[0-9]+", line):
                 break
         if not found:
+            self.process.kill()
             raise SystemExit(f"{program} does not start")
         self.url = found.group()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, failed: Any, *_: Any) -> None:
+        if failed:
+            self.process.kill()
+        else:
+            self.stop()
 
     def call(self, method: str, path: str, body: Any = None, expected: int = 200) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -115,9 +125,8 @@ def functions(program: str, folder: Path, run: Callable[[Server], None]) -> set[
     """The program's own functions that run from its start to its end, by their symbols."""
     out = folder / "callgrind"
     tool = ["valgrind", "--tool=callgrind", "--demangle=no", f"--callgrind-out-file={out}"]
-    server = Server(program, folder, tool)
-    run(server)
-    server.stop()
+    with Server(program, folder, tool) as server:
+        run(server)
     objects, names, current, found = {}, {}, "", set()
     for line in out.read_text().splitlines():
         # A name is given with its number once, and by the number from then on.
@@ -140,9 +149,8 @@ def write(program: str, order: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         used = functions(program, folder, use)
-        server = Server(program, folder)
-        memory = fill(server)
-        server.stop()
+        with Server(program, folder) as server:
+            memory = fill(server)
         first = functions(program, folder, lambda server: read(server, memory))
     if len(first) < 1000:
         raise SystemExit(f"only {len(first)} functions of {program} are known: is it stripped?")
@@ -155,14 +163,12 @@ def write(program: str, order: Path) -> None:
 def check(program: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = Server(program, folder)
-        memory = fill(server)
-        server.stop()
-        server = Server(program, folder)
-        read(server, memory)
-        time.sleep(1)
-        resident = server.resident_mib()
-        server.stop()
+        with Server(program, folder) as server:
+            memory = fill(server)
+        with Server(program, folder) as server:
+            read(server, memory)
+            time.sleep(1)
+            resident = server.resident_mib()
     print(f"{resident:.1f} MiB resident after one read, at most {AIM_MIB}")
     if resident > AIM_MIB:
         raise SystemExit("The names in build/order.txt may be stale: run scripts/order")

@@ -164,12 +164,14 @@ impl App {
         workspace: Option<WorkspaceId>,
         paging: &Paging,
     ) -> Result<Page<ApiKey>> {
-        let workspace = match (&authority.reach, workspace) {
-            (Some(reach), Some(asked)) if *reach != asked => {
-                return Err(Error::not_found(WorkspaceId::WHAT, &asked));
-            }
-            (reach, asked) => asked.or_else(|| reach.clone()),
-        };
+        if let Some(asked) = &workspace {
+            let is_known = match &authority.reach {
+                Some(reach) => reach == asked,
+                None => self.db.workspace_was(asked).await?,
+            };
+            is_known.then_some(()).ok_or_else(|| Error::not_found(WorkspaceId::WHAT, asked))?;
+        }
+        let workspace = workspace.or_else(|| authority.reach.clone());
         self.db.keys(workspace.as_ref(), paging).await
     }
 

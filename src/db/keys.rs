@@ -3,12 +3,12 @@
 use super::sql::{Row, Sql};
 use super::stores::newest_first;
 use super::{Db, rows, verdict};
+use crate::domain::Result;
 use crate::domain::actor::Actor;
 use crate::domain::id::{ApiKeyId, EnvironmentId, WorkspaceId};
 use crate::domain::key::{ApiKey, KeyHash, Origin};
 use crate::domain::page::{Cursor, List, Page, Paging, TimeRange};
 use crate::domain::time::Timestamp;
-use crate::domain::{Error, Result};
 
 pub const COLUMNS: &str = "select id, workspace_id, name, key_sha256, hint, scopes, origin, principal_id, \
      (select p.name from principals p where p.id = principal_id), created_at, expires_at, \
@@ -53,13 +53,6 @@ impl Db {
         newest_first(&mut sql, List::ApiKeys, &owner, TimeRange::default(), paging)?;
         let mut reader = self.read().await?;
         let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
-        if found.is_empty()
-            && let Some(workspace) = workspace
-        {
-            let ever = Sql::new("select 1 from workspaces where id = $1").bind(owner.clone());
-            let ever = reader.fetch_optional(ever).await.map_err(verdict::trouble)?;
-            ever.ok_or_else(|| Error::not_found(WorkspaceId::WHAT, workspace))?;
-        }
         let found = found.iter().map(key).collect::<sqlx::Result<_>>();
         Ok(Page::cut(found.map_err(verdict::trouble)?, paging.limit, |key: &ApiKey| {
             Cursor::time(List::ApiKeys, &owner, key.created_at, &key.id)

@@ -28,6 +28,13 @@ impl Db {
             Cursor::time(List::Workspaces, &"", workspace.created_at, &workspace.id)
         }))
     }
+
+    /// Whether there is or was such a workspace.
+    pub async fn workspace_was(&self, id: &WorkspaceId) -> Result<bool> {
+        let sql = Sql::new("select 1 from workspaces where id = $1").bind(id.as_str().to_owned());
+        let mut reader = self.read().await?;
+        Ok(reader.fetch_optional(sql).await.map_err(verdict::trouble)?.is_some())
+    }
 }
 
 /// Reads `id, name, created_at`.

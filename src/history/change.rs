@@ -24,7 +24,7 @@ pub enum Fate<'a> {
 }
 
 impl Fate<'_> {
-    /// The lines that git has above a patch, by which `patch -p1` and `git apply` do the same; nothing
+    /// The lines that git has above a patch, by which `git apply` does the same; nothing
     /// where no fate is told. Without git's hash of nothing, `patch` deletes no empty file.
     pub fn head(&self, is_empty: bool) -> String {
         let (from, to) = match self {

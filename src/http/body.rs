@@ -146,8 +146,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn explain(path: &str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     if HALF_A_PAIR.iter().any(|half| text.starts_with(half)) {
+        // A name that can't be read is a question mark.
+        let place = match path.strip_suffix('?').unwrap_or(path).trim_end_matches('.') {
+            "" => "request body",
+            place => place,
+        };
         return Error::Invalid(format!(
-            "{path}: a \\u escape is half of a surrogate pair, which is no character without the other"
+            "{place}: a \\u escape is half of a surrogate pair, which is no character without the other"
         ));
     }
     if !error.is_data() {
@@ -196,6 +201,14 @@ mod tests {
     #[case(
         r#"{"name": "a\ud800b"}"#,
         "name: a \\u escape is half of a surrogate pair, which is no character without the other"
+    )]
+    #[case(
+        r#"{"\ud800": 1}"#,
+        "request body: a \\u escape is half of a surrogate pair, which is no character without the other"
+    )]
+    #[case(
+        r#"{"name":"a","metadata":{"\ud800":"x"}}"#,
+        "metadata: a \\u escape is half of a surrogate pair, which is no character without the other"
     )]
     #[case(
         r#"{"name": "\udc00"}"#,

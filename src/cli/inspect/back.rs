@@ -137,7 +137,7 @@ impl Restore {
 
     async fn to_versions(&self, store: &StoreApi) -> Result<Plan, Failure> {
         let mut steps = Vec::new();
-        let mut memories = HashSet::new();
+        let (mut memories, mut places) = (HashSet::new(), HashSet::new());
         for what in &self.what {
             let version = find::version(store, what).await?;
             if !memories.insert(version.memory_id.clone()) {
@@ -152,6 +152,12 @@ impl Restore {
                 (None, Some(path)) => find::living(store, path).await?.as_ref().map(Head::from),
                 _ => None,
             };
+            let place = own.as_ref().or(at_path.as_ref()).map(|head| &head.path);
+            let place = place.or(version.path.as_ref());
+            if let Some(path) = place.filter(|path| !places.insert((*path).clone())) {
+                let path = text::one_line(path);
+                return Err(Failure::Usage(format!("two of these would be at {path}")));
+            }
             steps.extend(plan::to_version(&version, own.as_ref(), at_path.as_ref()));
         }
         let plan = Plan { steps, conflicts: Vec::new() };

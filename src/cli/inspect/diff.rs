@@ -42,7 +42,8 @@ Examples:
   memstored diff --store notes 2h 10m --stat                the store at two times
   memstored diff --store notes 2026-11-25 2026-11-26 /projects/
 
-What was created, deleted or moved is said as git does it, so that patch -p1 and git apply do the same.
+What was created, deleted or moved is said as git does it, so that git apply does the same (and patch -p1,
+where nothing takes the place of what was moved away).
 The exit code is 0 whether or not there is a difference, and 3 where there is and was nothing at PATH.")]
 pub struct Diff {
     /// Version, or a time

@@ -35,7 +35,7 @@ pub fn folder(text: &str) -> Result<String, Failure> {
 
 /// The memory at a path.
 pub async fn memory(store: &StoreApi, path: &str) -> Result<Memory, Failure> {
-    living(store, path).await?.ok_or_else(|| missing(path, "there is no memory"))
+    living(store, path).await?.ok_or_else(|| missing(path, "there is no memory", ""))
 }
 
 /// The same, if there is one. The API finds memories by ID only, so this lists the path's folder.
@@ -65,16 +65,16 @@ pub async fn no_folder(store: &StoreApi, path: &str) -> Result<Memory, Failure> 
 
 /// That there is nothing at a path, nor below it.
 pub fn nothing(path: &str) -> Failure {
-    missing(path, "there is nothing")
+    missing(path, "there is nothing", "")
 }
 
 /// People meet a store as a folder below /mnt/memory; its own paths begin below that.
-fn missing(path: &str, what: &str) -> Failure {
+fn missing(path: &str, what: &str, why: &str) -> Failure {
     let own = path.strip_prefix("/mnt/memory/").and_then(|rest| rest.split_once('/'));
     let hint = own.map_or(String::new(), |(_, own)| {
         format!("; paths begin at the store, not at its mount: did you mean /{own}?")
     });
-    Failure::Missing(format!("{what} at {path}{hint}"))
+    Failure::Missing(format!("{what} at {path}{why}{hint}"))
 }
 
 /// The IDs of the memories that are, or were, at a path, the living one first, then the last deleted.
@@ -88,10 +88,12 @@ pub async fn memories_of(store: &StoreApi, path: &str) -> Result<Vec<String>, Fa
     let (ids, erased) = of_versions(store, &[], path).await?;
     match anywhere(erased) {
         _ if !ids.is_empty() => Ok(ids),
-        Some(why) => Err(Failure::Missing(format!(
-            "there is no memory at {path}, and none is known to have been: {why}"
-        ))),
-        None => Err(missing(path, "there is and was no memory")),
+        Some(why) => Err(missing(
+            path,
+            "there is no memory",
+            &format!(", and none is known to have been: {why}"),
+        )),
+        None => Err(missing(path, "there is and was no memory", "")),
     }
 }
 

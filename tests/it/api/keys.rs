@@ -170,6 +170,7 @@ async fn under_dev_a_key_that_only_read_is_not_kept() {
     let server = Server::with(Setup { dev: true, ..Setup::default() }).await;
 
     server.call_as("reader", "GET", STORES, None).await.ok();
+    assert_eq!(server.call_as("reader", "GET", KEYS, None).await.ok()["data"], json!([]));
     assert_eq!(column(&server.get(WORKSPACES).await.ok(), "name"), ["default"]);
     server.call_as("writer", "POST", STORES, Some(json!({"name": "n"}))).await.ok();
 

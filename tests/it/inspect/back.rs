@@ -229,6 +229,27 @@ fn two_versions_of_one_memory_are_not_restored_at_once() {
     assert_eq!(stage.versions().len(), 2, "nothing was written");
 }
 
+#[test]
+fn two_versions_are_not_restored_to_one_place() {
+    let stage = Stage::new();
+    for content in ["one", "two"] {
+        stage.put("/a", content);
+        stage.told(&["rm", "/a"]);
+    }
+    let [_, two, _, one] = stage.versions().try_into().unwrap();
+
+    for taken in [false, true] {
+        if taken {
+            stage.put("/a", "three");
+        }
+        for dry in [&["--dry-run"][..], &[]] {
+            let refused = stage.run(&[&["restore", &one, &two], dry].concat());
+            assert_eq!(refused.code, 2, "{}", refused.err);
+            assert!(refused.err.contains("two of these would be at /a"), "{}", refused.err);
+        }
+    }
+}
+
 /// A redacted version has lost its path, but not its memory, whose other versions still say theirs.
 #[test]
 fn what_was_redacted_is_not_taken_for_what_never_was() {
