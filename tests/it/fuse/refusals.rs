@@ -203,9 +203,10 @@ fn a_key_that_is_revoked_is_permission_denied_and_no_text_is_lost() {
     let made = stage.call("POST", "/x/v1/api_keys", Some(&body));
     let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
     let mount = stage.mount_with(&["--api-key", key]);
+    // Open before: whether it could be opened later depends on whether its content was there by then.
+    let mut file = OpenOptions::new().append(true).open(mount.path("f")).unwrap();
     stage.call("POST", &format!("/x/v1/api_keys/{id}/revoke"), None);
 
-    let mut file = OpenOptions::new().append(true).open(mount.path("f")).unwrap();
     let refused = || {
         file.write_all(b"more\n").unwrap();
         file.sync_all().map_err(|error| error.raw_os_error())
