@@ -4,6 +4,7 @@ Run by scripts/order.
 """
 
 import json
+import platform
 import re
 import signal
 import subprocess
@@ -92,7 +93,7 @@ def read(server: Server, memory: str) -> None:
 
 
 def use(server: Server) -> None:
-    """What most servers do: every operation of the API, and the errors that clients meet."""
+    """What most servers do: the operations of the API, and errors that clients meet."""
     memory = fill(server)
     store, _, id = memory.rpartition("/memories/")
     memories, versions = f"{store}/memories", f"{store}/memory_versions"
@@ -170,8 +171,13 @@ def check(program: str) -> None:
             time.sleep(1)
             resident = server.resident_mib()
     print(f"{resident:.1f} MiB resident after one read, at most {AIM_MIB}")
-    if resident > AIM_MIB:
-        raise SystemExit("The names in build/order.txt may be stale: run scripts/order")
+    if platform.machine() != "x86_64":
+        print("not held to that here: functions are placed on x86-64 only, see build/main.rs")
+    elif resident > AIM_MIB:
+        raise SystemExit(
+            "Either the names in build/order.txt are stale (run scripts/order), or the linker takes no "
+            "order, which the build warned of"
+        )
 
 
 if __name__ == "__main__":
