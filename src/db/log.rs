@@ -22,7 +22,11 @@ pub async fn truncate(connection: &mut Connection) -> sqlx::Result<bool> {
     Ok(row?.get::<i64>(0)? == 0)
 }
 
-/// Writes the whole file anew, so that its free space holds nothing.
+/// Writes the whole file anew, so that its free space holds nothing. The copy that this takes is the one
+/// thing that is kept in a temporary file and not in memory: it is as large as all stores.
 pub async fn rewrite(connection: &mut Connection) -> sqlx::Result<()> {
-    connection.execute(Sql::new("vacuum")).await.map(drop)
+    connection.execute(Sql::new("pragma temp_store = file")).await?;
+    let rewritten = connection.execute(Sql::new("vacuum")).await;
+    connection.execute(Sql::new("pragma temp_store = memory")).await?;
+    rewritten.map(drop)
 }

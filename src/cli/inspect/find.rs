@@ -68,6 +68,11 @@ pub fn nothing(path: &str) -> Failure {
     missing(path, "there is nothing", "")
 }
 
+/// That nothing is known to have been in a folder.
+pub fn never(folder: &str) -> Failure {
+    missing(folder, "there is nothing, and nothing is known to have been,", "")
+}
+
 /// People meet a store as a folder below /mnt/memory; its own paths begin below that.
 fn missing(path: &str, what: &str, why: &str) -> Failure {
     let own = path.strip_prefix("/mnt/memory/").and_then(|rest| rest.split_once('/'));

@@ -27,6 +27,8 @@ A line has the version's ID, operation, actor, size in bytes with its change, th
 content's SHA-256, the time, and the path, with the path before where the memory was moved. \"cliff\"
 marks content that shrank by more than half, \"redacted\" what was erased.
 
+The exit code is 3 where nothing is known to have been at PATH, and 0 where conditions leave nothing.
+
 Examples:
   memstored log --store notes                   everything
   memstored log --store notes /crdts.md -p      one memory, with diffs, through moves and deletions
@@ -95,6 +97,10 @@ struct Asked {
 }
 
 impl Asked {
+    fn has_conditions(&self) -> bool {
+        !self.query.is_empty() || self.user.is_some()
+    }
+
     fn query(&self) -> Query<'_> {
         self.query.iter().map(|(name, value)| (*name, &**value)).collect()
     }
@@ -196,6 +202,11 @@ impl Log {
         } else {
             let folder = path.as_deref();
             self.collect(store, &asked.query(), asked, folder, view, &mut found).await?;
+            let all = self.limit != Some(0) && !asked.has_conditions();
+            if let Some(folder) = folder.filter(|folder| all && found.is_empty() && *folder != "/")
+            {
+                return Err(find::never(folder));
+            }
         }
         Ok(found)
     }

@@ -69,6 +69,8 @@ fn a_path_lists_its_memory_and_one_of_nothing_is_not_found() {
         &["ls"][..],
         &["ls", "/", "--at", "0s"],
         &["diff", "1h", "0s", "/"],
+        &["log"],
+        &["log", "/"],
         &["export", "empty"],
         &["export", "root", "--prefix", "/"],
     ] {
@@ -90,6 +92,19 @@ fn a_path_lists_its_memory_and_one_of_nothing_is_not_found() {
         assert_eq!(code(&["diff", "1h", "0s", path]), 3, "{path}");
     }
     assert!(!stage.path("out").exists());
+    for (folder, conditions, expected) in [
+        ("/nope/", &[][..], 3),
+        ("/nope/", &["--json"], 3),
+        ("/nope/", &["-n", "0"], 0),
+        ("/nope/", &["--operation", "deleted"], 0),
+        ("/sub/", &[], 0),
+    ] {
+        assert_eq!(
+            code(&[&["log", folder], conditions].concat()),
+            expected,
+            "{folder} {conditions:?}"
+        );
+    }
     assert_eq!(code(&["ls", "/sub/", "--at", &then]), 0);
     for path in ["/b.md", "/sub/a.md/", "/nope/"] {
         assert_eq!(code(&["ls", path, "--at", &then]), 3, "{path}");

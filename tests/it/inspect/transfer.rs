@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
+use super::door::Door;
 use super::stage::{Stage, files};
 use crate::support::server::text;
 
@@ -240,6 +241,36 @@ fn what_a_server_takes_goes_out_and_comes_in_however_large() {
     let history = stage.path("history");
     to.told(&["import", history.to_str().unwrap(), "--history"]);
     assert_eq!(to.content("/large").unwrap(), large);
+}
+
+#[test]
+fn a_server_that_does_not_say_what_it_takes_is_held_to_the_contract() {
+    let stage = Stage::with(&["--max-content-bytes", "300000"]);
+    std::fs::create_dir(stage.path("in")).unwrap();
+    let with = |status: &str, body: &str| {
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
+        let keeper = move |_: &str, path: &str| path.ends_with("/whoami").then(|| answer.clone());
+        Door::before(&stage, Box::new(keeper)).run(&stage, &["import", "in"])
+    };
+    let write = |name: &str, content: &str| std::fs::write(stage.path("in").join(name), content);
+    let told =
+        [("404 Not Found", ""), ("403 Forbidden", ""), ("200 OK", "{}"), ("200 OK", "hello")];
+    for (status, body) in told {
+        let content = format!("{status} {body}");
+        write("fits", &content).unwrap();
+        let ran = with(status, body);
+        assert_eq!((ran.code, stage.content("/fits")), (0, Some(content)), "{}", ran.err);
+        write("larger", &"x".repeat(102_401)).unwrap();
+        let larger = with(status, body);
+        assert!(larger.err.contains("/larger: it has more than 102,400 bytes"), "{}", larger.err);
+        std::fs::remove_file(stage.path("in/larger")).unwrap();
+    }
+
+    let before = stage.content("/fits");
+    write("fits", "last").unwrap();
+    assert_eq!(with("401 Unauthorized", "").code, 1, "a key that is not good is said at once");
+    assert_eq!(stage.content("/fits"), before);
 }
 
 #[test]

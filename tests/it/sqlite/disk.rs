@@ -1,13 +1,14 @@
-//! Disks that fail or are full: nothing is acknowledged that is not there.
+//! Disks that fail or are full: nothing is acknowledged that is not there. And what is on no disk.
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::Program;
-use crate::support::program::tampered;
+use crate::support::program::{tampered, traced};
 use crate::support::server::text;
 
 const KEY: &str = "durable-key";
@@ -102,4 +103,53 @@ fn fill_and_free(folder: &Path) {
     let (_, page) = server.call(KEY, "GET", &format!("{memories}?limit=100"), None);
     assert_eq!(page["data"].as_array().unwrap().len(), written + 1);
     server.stop();
+}
+
+/// The files that are made meanwhile, but for the database's own three.
+fn made(folder: &Path, what: impl FnOnce(&Program)) -> Vec<String> {
+    let calls = folder.join("calls");
+    let server = Program::spawn(&mut traced(folder, &SERVE, "openat", &calls));
+    what(&server);
+    server.stop();
+    let calls = std::fs::read_to_string(calls).unwrap();
+    let made = calls.lines().filter(|call| call.contains("O_CREAT"));
+    let (own, others): (Vec<_>, Vec<_>) = made.partition(|call| call.contains("memstored.db"));
+    assert!(!own.is_empty(), "{calls}");
+    others.into_iter().map(str::to_owned).collect()
+}
+
+/// A temporary file would be a copy of memories in another folder, or in none that may be written.
+#[test]
+fn what_a_change_needs_lies_in_memory_and_a_rewritten_copy_beside_the_file() {
+    let folder = TempDir::new().unwrap();
+    let database = || rusqlite::Connection::open(folder.path().join("memstored.db")).unwrap();
+    let made_by_changes = made(folder.path(), |server| {
+        let (_, store) = server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
+        let memories = format!("/v1/memory_stores/{}/memories", text(&store, "id"));
+        // Who holds the lock makes one batch of what comes meanwhile.
+        let other = database();
+        other.execute_batch("begin immediate").unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..40 {
+                let body = json!({"path": format!("/{number}"), "content": "x".repeat(100_000)});
+                let memories = &memories;
+                scope.spawn(move || {
+                    assert_eq!(server.call(KEY, "POST", memories, Some(&body)).0, 200);
+                });
+            }
+            std::thread::sleep(Duration::from_secs(1));
+            other.execute_batch("rollback").unwrap();
+        });
+    });
+    assert!(made_by_changes.is_empty(), "{made_by_changes:#?}");
+
+    // As a crash leaves it, between a redaction's commit and the end of its erasure.
+    database().execute("insert into pending_erasures values ('memver_1')", []).unwrap();
+    let copies = made(folder.path(), |_| {});
+    let beside = format!("\"{}/", folder.path().canonicalize().unwrap().display());
+    assert!(!copies.is_empty() && copies.iter().all(|made| made.contains(&beside)), "{copies:#?}");
+    let left: i64 = database()
+        .query_row("select count(*) from pending_erasures", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
 }

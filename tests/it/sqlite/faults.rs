@@ -1,32 +1,55 @@
-//! A system call of the database fails, whichever: nothing is acknowledged that is not there. After
-//! an I/O error nothing is acknowledged at all until a restart; a full disk is refused and forgotten.
+//! A system call of the database fails, whichever, or a write is short: nothing is acknowledged that is
+//! not there. After an I/O error nothing is acknowledged at all until a restart; a full disk is refused
+//! and forgotten.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::program::tampered;
+use crate::support::program::{bounded, tampered};
 use crate::support::server::text;
 use crate::support::{Direct, Program, Soak};
 
 const KEY: &str = "durable-key";
-const FAULTS: u64 = 8;
+const FAULTS: u64 = 10;
 /// Changes after which the fault must have shown, or never will.
 const CHANGES: usize = 60;
+/// A file that can't grow to that has no server.
+const SMALLEST: u64 = 200_000;
 const SERVE: [&str; 7] = ["serve", "--listen", "127.0.0.1:0", "--api-key", KEY, "--log", "error"];
 
-/// Which call fails, how, and the how manieth.
-struct Fault {
-    call: &'static str,
-    error: &'static str,
-    when: u64,
+enum Fault {
+    /// Which call fails, how, and the how manieth.
+    Call { call: &'static str, error: &'static str, when: u64 },
+    /// Files can't grow beyond so many bytes: a write is short, and all that follow there fail.
+    Size(u64),
 }
 
-fn serve_with(folder: &Path, fault: &Fault) -> Result<Program, String> {
-    let error = format!("error={}", fault.error);
-    Program::try_spawn(&mut tampered(folder, &SERVE, fault.call, &error, fault.when))
+impl Fault {
+    fn serve(&self, folder: &Path) -> Result<Program, String> {
+        Program::try_spawn(&mut match self {
+            Self::Call { call, error, when } => {
+                tampered(folder, &SERVE, call, &format!("error={error}"), *when)
+            }
+            Self::Size(bytes) => bounded(folder, &SERVE, *bytes),
+        })
+    }
+
+    fn is_a_full_disk(&self) -> bool {
+        matches!(self, Self::Call { error: "ENOSPC", .. })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { call, error, when } => write!(f, "call {when} of {call} fails: {error}"),
+            Self::Size(bytes) => write!(f, "no file grows beyond {bytes} bytes"),
+        }
+    }
 }
 
 fn serve(folder: &Path) -> Program {
@@ -105,16 +128,19 @@ async fn check(folder: &Path, store: &str, told: &Told) {
     Direct::file(&folder.join("memstored.db")).check_history().await;
 }
 
-/// With the seeds every call comes to fail: the steps go around all that a run makes.
+/// With the seeds every call comes to fail: the steps go around all that a run makes. So do the sizes,
+/// by the bytes of a page of the log and some more, so that each is cut elsewhere.
 fn fault(seed: u64) -> Fault {
-    const STEP: u64 = 37;
-    let (call, error, most) = [
-        ("fsync,fdatasync", "EIO", 60),
-        ("pwrite64", "EIO", 400),
-        ("pwrite64", "ENOSPC", 400),
-        ("ftruncate", "EIO", 6),
-    ][usize::try_from(seed % 4).unwrap()];
-    Fault { call, error, when: 1 + (seed / 4).wrapping_mul(STEP) % most }
+    let round = seed / 5;
+    let call =
+        |call, error, most| Fault::Call { call, error, when: 1 + round.wrapping_mul(37) % most };
+    match seed % 5 {
+        0 => call("fsync,fdatasync", "EIO", 60),
+        1 => call("pwrite64", "EIO", 400),
+        2 => call("pwrite64", "ENOSPC", 400),
+        3 => call("ftruncate", "EIO", 6),
+        _ => Fault::Size(SMALLEST + round.wrapping_mul(37 * 4177) % 1_000_000),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +148,6 @@ async fn a_call_that_fails_costs_nothing_that_was_acknowledged() {
     let mut soak = Soak::of("faults", FAULTS);
     while let Some(seed) = soak.next_seed() {
         let fault = fault(seed);
-        let Fault { call, error, .. } = fault;
         let folder = TempDir::new().unwrap();
         let plain = serve(folder.path());
         let (_, store) = plain.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
@@ -130,8 +155,8 @@ async fn a_call_that_fails_costs_nothing_that_was_acknowledged() {
         plain.stop();
 
         let mut told = Told::default();
-        let replay = format!("seed {seed}: call {} of {call} fails with {error}", fault.when);
-        match serve_with(folder.path(), &fault) {
+        let replay = format!("seed {seed}: {fault}");
+        match fault.serve(folder.path()) {
             Err(why) => {
                 assert!(why.contains("error") || why.contains("can't"), "{replay}: {why}");
                 soak.count("at a start", 1);
@@ -140,7 +165,7 @@ async fn a_call_that_fails_costs_nothing_that_was_acknowledged() {
                 change(&server, &store, &mut told, 0);
                 let (health, state) = server.call(KEY, "GET", "/health", None);
                 let stopped = health == 503;
-                if error == "ENOSPC" {
+                if fault.is_a_full_disk() {
                     assert!(told.refusals.len() <= 2 && !stopped, "{replay}: {:?}", told.refusals);
                 } else if !told.refusals.is_empty() {
                     let restart =

@@ -29,15 +29,33 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
 /// The same under strace, which does something to the `when`-th of the named calls, and to that alone:
 /// what comes after it would succeed.
 pub fn tampered(folder: &Path, arguments: &[&str], calls: &str, with: &str, when: u64) -> Command {
-    let plain = command(folder, arguments);
+    let inject = format!("inject={calls}:{with}:when={when}");
     let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
-        .args(["-e", &format!("inject={calls}:{with}:when={when}")])
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .current_dir(folder);
-    strace
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
+    within(strace, folder, arguments)
+}
+
+/// The same under strace, which writes the named calls to a file and ends when it is asked to.
+pub fn traced(folder: &Path, arguments: &[&str], calls: &str, into: &Path) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-I", "2", "-f", "-qq", "-e", &format!("trace={calls}"), "-o"]).arg(into);
+    within(strace, folder, arguments)
+}
+
+/// The same with files that can't grow beyond so many bytes: the write that comes to it is short, and
+/// the rest of it fails (EFBIG).
+pub fn bounded(folder: &Path, arguments: &[&str], bytes: u64) -> Command {
+    let mut shell = Command::new("sh");
+    // Who ignores the signal gets the error.
+    shell.args(["-c", "trap '' XFSZ; exec prlimit \"$@\"", "sh", &format!("--fsize={bytes}")]);
+    within(shell, folder, arguments)
+}
+
+/// A command that another one starts.
+fn within(mut outer: Command, folder: &Path, arguments: &[&str]) -> Command {
+    let plain = command(folder, arguments);
+    outer.arg(plain.get_program()).args(plain.get_args()).current_dir(folder);
+    outer
 }
 
 /// Runs a command to its end.

@@ -42,12 +42,13 @@ pub fn open_writer(location: &Location, durability: Durability) -> Result<Connec
     }
     let opened = || {
         let connection = open(location)?;
-        if location.file().is_some() {
+        if let Some(path) = location.file() {
             let mode = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
             let mode = connection.pragma_update_and_check(None, "journal_mode", "wal", mode)?;
             if mode != "wal" {
                 return Ok(Err("a write-ahead log can't be kept beside it"));
             }
+            keep_beside(&connection, path)?;
         }
         connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
         let synchronous = match durability {
@@ -61,6 +62,16 @@ pub fn open_writer(location: &Location, durability: Durability) -> Result<Connec
     };
     let opened = opened().map_err(|error: rusqlite::Error| cant_open(location, words(error)))?;
     opened.map_err(|why| cant_open(location, why))
+}
+
+/// The copy that a rewrite takes lies where its original is, and not where the system puts temporary
+/// files: that may be another disk, or no place that can be written.
+fn keep_beside(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+    let folder = path.canonicalize().ok();
+    match folder.as_deref().and_then(Path::parent).and_then(Path::to_str) {
+        Some(folder) => connection.pragma_update(None, "temp_store_directory", folder),
+        None => Ok(()),
+    }
 }
 
 pub fn wait_for_others(connection: &Connection, time: Duration) -> sqlx::Result<()> {
@@ -183,6 +194,9 @@ fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", "on")?;
+    // What a statement would need to be taken back, the pages that it changes, is put into a file in
+    // another folder otherwise, when it is more than 64 KiB.
+    connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
 }
 
