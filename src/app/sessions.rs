@@ -88,6 +88,15 @@ impl App {
         Ok((new, secret))
     }
 
+    /// Ends all tokens of a session, which itself goes on, and says how many there were.
+    pub async fn revoke_tokens(&self, grant: &Grant<ToAdmin>, session: SessionId) -> Result<u64> {
+        let workspace = grant.workspace().clone();
+        let at = self.clock.now();
+        let revoked = self.db.revoke_tokens(workspace, session, at, grant.attribution()).await?;
+        self.keys.forget();
+        Ok(revoked)
+    }
+
     /// A new token and its secret.
     pub(super) fn session_token(&self, session: SessionId) -> (NewToken, SecretString) {
         let secret = self.new_token();

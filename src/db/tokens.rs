@@ -66,6 +66,17 @@ impl Db {
     ) -> Result<NewToken> {
         self.change(Create { workspace, token, by }).await
     }
+
+    /// Ends all tokens of a session, those of its worker too, and says how many there were.
+    pub async fn revoke_tokens(
+        &self,
+        workspace: WorkspaceId,
+        session: SessionId,
+        at: Timestamp,
+        by: Attribution,
+    ) -> Result<u64> {
+        self.change(Revoke { workspace, session, at, by }).await
+    }
 }
 
 struct Create {
@@ -95,6 +106,36 @@ impl Transaction for Create {
         let token = NewToken { created_at, ..self.token.clone() };
         insert(connection, &token, None).await?;
         Ok(token)
+    }
+}
+
+struct Revoke {
+    workspace: WorkspaceId,
+    session: SessionId,
+    at: Timestamp,
+    by: Attribution,
+}
+
+impl Transaction for Revoke {
+    type Done = u64;
+
+    /// A row that is gone is known to no server, whatever its clock says.
+    async fn apply(&self, connection: &mut Connection) -> Result<u64, Failure> {
+        ledger::lock(connection, &self.workspace).await?;
+        let session = find_locked(connection, &self.workspace, &self.session).await?;
+        let delete = Sql::new("delete from session_tokens where session_id = $1");
+        let revoked = connection.execute(delete.bind(session.id.as_str())).await?;
+        if revoked > 0 {
+            let entering = Entering {
+                workspace: self.workspace.as_str(),
+                kind: Kind::TokensRevoked,
+                subject: session.id.as_str(),
+                by: &self.by,
+                at: self.at,
+            };
+            ledger::enter(connection, entering).await?;
+        }
+        Ok(revoked)
     }
 }
 

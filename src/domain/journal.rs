@@ -36,10 +36,11 @@ pub enum Kind {
     SessionArchived,
     SessionDeleted,
     TokenCreated,
+    TokensRevoked,
 }
 
 impl Kind {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::StoreCreated,
         Self::StoreUpdated,
         Self::StoreArchived,
@@ -62,6 +63,7 @@ impl Kind {
         Self::SessionArchived,
         Self::SessionDeleted,
         Self::TokenCreated,
+        Self::TokensRevoked,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -88,6 +90,7 @@ impl Kind {
             Self::SessionArchived => "session_archived",
             Self::SessionDeleted => "session_deleted",
             Self::TokenCreated => "token_created",
+            Self::TokensRevoked => "tokens_revoked",
         }
     }
 }

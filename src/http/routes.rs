@@ -129,6 +129,8 @@ fn own() -> Vec<Route> {
         GET "/x/v1/whoami" Some(ToSeeItself::ALLOWED) => get whoami::whoami;
         POST "/x/v1/sessions/{session_id}/events" Some(ToAdmin::ALLOWED) => post events::play;
         POST "/x/v1/sessions/{session_id}/tokens" Some(ToAdmin::ALLOWED) => post sessions::create_token;
+        POST "/x/v1/sessions/{session_id}/tokens/revoke" Some(ToAdmin::ALLOWED) =>
+            post sessions::revoke_tokens;
 
         GET "/health" None => get system::health;
         GET "/openapi.yaml" None => get system::openapi;

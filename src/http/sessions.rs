@@ -19,7 +19,7 @@ use crate::domain::{Error, Result};
 use crate::wire::Deleted;
 use crate::wire::page::{Page, TwoWayPage};
 use crate::wire::session::{CreateSession, Resource, Session, UpdateSession, told};
-use crate::wire::token::{CreateToken, SessionToken};
+use crate::wire::token::{CreateToken, RevokedTokens, SessionToken};
 
 pub async fn create(
     State(http): State<Arc<Http>>,
@@ -142,4 +142,14 @@ pub async fn create_token(
     let seconds = body.expires_in_seconds;
     let (token, secret) = http.app.create_token(&grant, ids.session()?, seconds).await?;
     ok(&SessionToken::new(&token, secret.expose_secret()))
+}
+
+pub async fn revoke_tokens(
+    State(http): State<Arc<Http>>,
+    Granted(grant): Granted<ToAdmin>,
+    ids: Ids,
+) -> Answer {
+    let session = ids.session()?;
+    let revoked = http.app.revoke_tokens(&grant, session.clone()).await?;
+    ok(&RevokedTokens::new(&session, revoked))
 }

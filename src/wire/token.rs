@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::id::SessionId;
 use crate::domain::token::NewToken;
 
 /// The body of a request for a session token.
@@ -31,5 +32,20 @@ impl SessionToken {
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.map(|at| at.to_string()),
         }
+    }
+}
+
+/// How many tokens of a session were ended.
+#[derive(Serialize, Deserialize)]
+pub struct RevokedTokens {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub session_id: String,
+    pub revoked: u64,
+}
+
+impl RevokedTokens {
+    pub fn new(session: &SessionId, revoked: u64) -> Self {
+        Self { kind: "session_tokens_revoked".into(), session_id: session.to_string(), revoked }
     }
 }

@@ -117,6 +117,8 @@ class World:
             return
         if kind == "work_heartbeat" and "work_id" in at:
             self.beats[at["work_id"]] = value["last_heartbeat"]
+        elif kind == "session_tokens_revoked":
+            self.tokens.pop(value["session_id"], None)
         elif kind.endswith("_deleted") and isinstance(identifier, str):
             self.forget(identifier)
         elif kind in KINDS and isinstance(identifier, str):

@@ -124,7 +124,7 @@ async fn what_a_query_is_refused_for_is_named() {
 
     insta::assert_snapshot!(messages.join("\n"), @r#"
     only one of store_id and workspace_id may be given
-    kind must be one of store_created, store_updated, store_archived, store_deleted, version_written, version_redacted, workspace_created, workspace_deleted, key_created, key_revoked, agent_created, agent_updated, agent_archived, environment_created, environment_updated, environment_archived, environment_deleted, session_created, session_updated, session_archived, session_deleted, token_created; got "store_erased"
+    kind must be one of store_created, store_updated, store_archived, store_deleted, version_written, version_redacted, workspace_created, workspace_deleted, key_created, key_revoked, agent_created, agent_updated, agent_archived, environment_created, environment_updated, environment_archived, environment_deleted, session_created, session_updated, session_archived, session_deleted, token_created, tokens_revoked; got "store_erased"
     limit must be between 1 and 100; got 0
     limit must be between 1 and 100; got 101
     created_at[gte] must be an RFC 3339 time with an offset, such as 2026-11-22T10:00:00Z; got "today"

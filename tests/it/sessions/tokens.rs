@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::work::token;
 use crate::support::server::{KEY, NOW, Setup, text};
 use crate::support::{Database, Server, Stage};
 
@@ -147,6 +148,41 @@ async fn a_token_ends_when_it_was_to_or_with_its_session() {
     for bad in [0, -1, 86_401] {
         server.post(&path, json!({"expires_in_seconds": bad})).await.refused(400);
     }
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_session_are_revoked_and_it_goes_on() {
+    let database = Database::fresh();
+    let server = Server::on(&database).await;
+    let stage = Stage::new(&server).await;
+    let path = format!("/x/v1/sessions/{}/tokens", stage.session);
+    let minted = stage.token(&server).await;
+    let key = stage.environment_key(&server).await;
+    let polled = server.call_as(&key, "GET", &format!("{}/poll", stage.queue()), None).await.ok();
+    let another = stage.another(&server).await;
+    let other = format!("/x/v1/sessions/{}/tokens", text(&another, "id"));
+    let other = text(&server.call("POST", &other, None).await.ok(), "token").to_owned();
+    let store = format!("/v1/memory_stores/{}", stage.stores[0]);
+    let call = async |token: &str| server.call_as(token, "GET", &store, None).await.status.as_u16();
+    let polled = token(&polled);
+    for good in [&minted, &polled, &other] {
+        assert_eq!(call(good).await, 200);
+    }
+
+    let revoked = server.call("POST", &format!("{path}/revoke"), None).await.ok();
+
+    let expected =
+        json!({"type": "session_tokens_revoked", "session_id": stage.session, "revoked": 2});
+    assert_eq!(revoked, expected);
+    assert_eq!((call(&minted).await, call(&polled).await, call(&other).await), (401, 401, 200));
+    let again = server.call("POST", &format!("{path}/revoke"), None).await.ok();
+    assert_eq!(again["revoked"], 0);
+    assert_eq!(call(&stage.token(&server).await).await, 200, "the session goes on");
+    let journal = server.get("/x/v1/journal?kind=tokens_revoked").await.ok();
+    let [entry] = journal["data"].as_array().unwrap().as_slice() else { panic!("{journal:#}") };
+    assert_eq!(entry["subject"], json!(stage.session), "{entry:#}");
+    server.call("POST", "/x/v1/sessions/sesn_1/tokens/revoke", None).await.refused(404);
+    server.call_as(&other, "POST", &format!("{path}/revoke"), None).await.refused(403);
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Queue {
 }
 
 /// The session token within a poll's secret.
-fn token(polled: &Value) -> String {
+pub fn token(polled: &Value) -> String {
     let mut secret = text(polled, "secret").to_owned();
     while !secret.len().is_multiple_of(4) {
         secret.push('=');
