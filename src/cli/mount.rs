@@ -16,6 +16,7 @@ use crate::clock::{SystemClock, SystemSource};
 use crate::fuse::attach::{self, Attachment};
 use crate::fuse::guard::Guard;
 use crate::fuse::{self, Mounted, Options};
+use crate::history::text::one_line;
 use crate::{shutdown, telemetry};
 
 /// How often it is looked whether somebody else has unmounted.
@@ -128,7 +129,8 @@ pub async fn run(mount: Mount) -> Done {
         }
     }
     if done.is_ok() {
-        done = attachments.iter().try_for_each(greet);
+        let mut mounted = attachments.iter().zip(&mounted);
+        done = mounted.try_for_each(|(attachment, mounted)| greet(attachment, mounted.read_only));
     }
     if done.is_ok() {
         tokio::select! {
@@ -136,17 +138,27 @@ pub async fn run(mount: Mount) -> Done {
             () = ended(&mounted) => tracing::info!("unmounted by somebody else"),
         }
     }
+    let mut waiting = Vec::new();
     for mount in mounted {
-        mount.unmount().await;
+        waiting.extend(mount.unmount().await);
     }
     for folder in made {
         let _ = fs::remove_dir(folder);
     }
+    if done.is_ok() && !waiting.is_empty() {
+        let paths: Vec<_> = waiting.iter().map(|path| one_line(path)).collect();
+        return Err(Failure::Failed(format!(
+            "not uploaded: {}; it is kept below {}, and uploaded when the same is mounted again with this state \
+             directory",
+            paths.join(", "),
+            options.state.display()
+        )));
+    }
     done
 }
 
-fn greet(attachment: &Attachment) -> Done {
-    let read_only = if attachment.read_only { ", read-only" } else { "" };
+fn greet(attachment: &Attachment, read_only: bool) -> Done {
+    let read_only = if read_only { ", read-only" } else { "" };
     let at = attachment.at.display();
     output::print(&format!("mounted {} at {at}{read_only}", attachment.name))
 }

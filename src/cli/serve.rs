@@ -169,6 +169,11 @@ fn greet(
         None if settings.dev => "any-key",
         None => "YOUR_API_KEY",
     };
+    if settings.api_key.is_some() {
+        output::print(
+            "API key: the one given with --api-key or MEMSTORED_API_KEY, with all scopes",
+        )?;
+    }
     output::print(&format!(
         r#"
 Try it in Python:

@@ -129,7 +129,7 @@ impl StoreApi {
 
     /// What the server takes in a store.
     pub async fn limits(&self) -> Result<Limits, ClientError> {
-        limits::limits(&self.client).await
+        Ok(limits::standing(&self.client).await?.limits)
     }
 
     /// Versions, newest first.

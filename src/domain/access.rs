@@ -315,6 +315,11 @@ impl Grant<ToReadStore> {
 }
 
 impl Grant<ToWriteStore> {
+    /// That what the caller did not write may be shown to it.
+    pub fn is_to_read(&self) -> Result<()> {
+        Grant::<ToReadStore>::new(self.caller.clone(), self.request.clone(), None).map(drop)
+    }
+
     /// The same, of a store that the caller may change.
     pub fn store(&self, store: &StoreId) -> Result<&WorkspaceId> {
         match self.caller.access(store)? {

@@ -27,7 +27,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::client::limits::limits;
+use crate::client::limits::standing;
 use crate::client::{Client, ClientError};
 use crate::clock::{Clock, Source};
 use crate::domain::content::Sha256;
@@ -40,6 +40,8 @@ use spool::Spool;
 
 /// The kernel's requests are read by so many threads.
 const THREADS: usize = 2;
+/// Whose texts are those of a credential of whom the server does not say who it is.
+const ANYBODY: &str = "anybody";
 /// How long a new file waits after its close for a rename.
 const SPOOL_WAIT: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,7 @@ pub struct Mounted {
     session: BackgroundSession,
     follows: [AbortHandle; 2],
     at: PathBuf,
+    pub read_only: bool,
 }
 
 /// Mounts a store and answers when programs can use it.
@@ -92,16 +95,23 @@ pub async fn mount(
     source: &dyn Source,
 ) -> Result<Mounted, MountError> {
     check_place(&attachment.at)?;
-    let writes = !attachment.read_only;
-    let spool =
-        writes.then(|| open_spool(client, &attachment.store, &options.state)).transpose()?;
+    let standing = standing(client).await?;
+    if standing.only_reads && !attachment.read_only {
+        tracing::warn!("the key lacks the scope \"write\": mounted read-only");
+    }
+    let read_only = attachment.read_only || standing.only_reads;
+    // What a server says must not lead out of the state directory.
+    let plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let writer = standing.writer.as_deref().filter(plain).unwrap_or(ANYBODY);
+    let spool = (!read_only).then(|| open_spool(client, &attachment.store, writer, &options.state));
+    let spool = spool.transpose()?;
     let (stale, told) = mpsc::channel();
     let settings = Settings {
         guard: options.guard,
         cache_bytes: options.cache_bytes,
         spool_wait: SPOOL_WAIT,
         poll: options.poll,
-        limits: limits(client).await?,
+        limits: standing.limits,
     };
     let remote = Remote::new(client, &attachment.store);
     let fs = Arc::new(Fs::new(remote, spool, stale, settings, clock, source));
@@ -111,10 +121,11 @@ pub async fn mount(
     let look = Look {
         uid: options.uid.unwrap_or_else(|| rustix::process::getuid().as_raw()),
         gid: options.gid.unwrap_or_else(|| rustix::process::getgid().as_raw()),
-        read_only: attachment.read_only,
+        read_only,
     };
     let kernel = Kernel::new(Arc::clone(&fs), Handle::current(), look);
-    let session = fuser::spawn_mount(kernel, &attachment.at, &config(attachment, options));
+    let session =
+        fuser::spawn_mount(kernel, &attachment.at, &config(attachment, read_only, options));
     let session = session.map_err(|error| place(&attachment.at, &why(&error)))?;
     let notifier = session.notifier();
     std::thread::spawn(move || kernel::tell(&notifier, &told));
@@ -122,12 +133,13 @@ pub async fn mount(
         tokio::spawn(Arc::clone(&fs).follow()).abort_handle(),
         tokio::spawn(Arc::clone(&fs).prefetch()).abort_handle(),
     ];
-    Ok(Mounted { fs, session, follows, at: attachment.at.clone() })
+    Ok(Mounted { fs, session, follows, at: attachment.at.clone(), read_only })
 }
 
 impl Mounted {
-    /// Uploads what waits, and unmounts. Where programs still use the mount, it vanishes under them.
-    pub async fn unmount(self) {
+    /// Uploads what waits, and unmounts; answers the paths of what could not be uploaded. Where programs still use
+    /// the mount, it vanishes under them.
+    pub async fn unmount(self) -> Vec<String> {
         for follow in &self.follows {
             follow.abort();
         }
@@ -144,6 +156,7 @@ impl Mounted {
         }
         // What was closed while it ended.
         self.fs.drain().await;
+        self.fs.waiting()
     }
 
     /// Whether somebody else has unmounted it.
@@ -152,25 +165,40 @@ impl Mounted {
     }
 }
 
-fn config(attachment: &Attachment, options: &Options) -> Config {
+fn config(attachment: &Attachment, read_only: bool, options: &Options) -> Config {
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName(format!("memstored:{}", attachment.store)),
         MountOption::Subtype("memstored".into()),
         MountOption::DefaultPermissions,
         MountOption::NoAtime,
-        if attachment.read_only { MountOption::RO } else { MountOption::RW },
+        if read_only { MountOption::RO } else { MountOption::RW },
     ];
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(THREADS);
     config
 }
 
-/// One folder for each store of each server.
-fn open_spool(client: &Client, store: &str, state: &Path) -> Result<Spool, MountError> {
+/// One folder for each store of each server, and in it one for each actor: what one has left is not uploaded as
+/// another's.
+fn open_spool(
+    client: &Client,
+    store: &str,
+    writer: &str,
+    state: &Path,
+) -> Result<Spool, MountError> {
     let server = Sha256::of(client.base().as_bytes()).to_string();
     let folder = state.join("mounts").join(&server[..16]).join(store);
-    let opened = Spool::open(&folder);
+    let opened = spool::of_others(&folder, writer).and_then(|others| {
+        for (other, texts) in others {
+            tracing::warn!(
+                texts,
+                folder = %folder.join(&other).display(),
+                "left by {other}: uploaded when {other} mounts the store again"
+            );
+        }
+        Spool::open(&folder.join(writer))
+    });
     opened.map_err(|error| MountError::State { at: folder.display().to_string(), error })
 }
 

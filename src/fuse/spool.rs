@@ -2,8 +2,8 @@
 //! and texts that lost a race. One file each, so that a killed mount loses none of them: a line of
 //! JSON that says what it is, then the text.
 //!
-//! A store has one folder for each mount that is at work on it. A lock on the folder says that one
-//! is; a mount takes over what the others have left.
+//! An actor has for each store one folder for each mount that is at work on it. A lock on the folder says that
+//! one is; a mount takes over what the others have left, and leaves alone what other actors have.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -109,6 +109,25 @@ impl Spool {
         ids.sort_unstable_by_key(|id| id.0);
         Ok(ids)
     }
+}
+
+/// The other actors who have left texts of a store, and how many.
+pub fn of_others(store: &Path, own: &str) -> io::Result<Vec<(String, usize)>> {
+    if !store.exists() {
+        return Ok(Vec::new());
+    }
+    let mut others = Vec::new();
+    for actor in folders(store)?.into_iter().filter(|actor| !actor.ends_with(own)) {
+        let mut texts = 0;
+        for folder in folders(&actor)? {
+            texts += try_claim(&folder)?.map_or(Ok(0), |dead| dead.ids().map(|ids| ids.len()))?;
+        }
+        if texts > 0 {
+            let name = actor.file_name().unwrap_or_default();
+            others.push((name.to_string_lossy().into_owned(), texts));
+        }
+    }
+    Ok(others)
 }
 
 fn read(bytes: &[u8]) -> Option<(Record, Vec<u8>)> {

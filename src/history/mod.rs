@@ -19,19 +19,9 @@ use crate::wire::version::Version;
 pub const CREATED: &str = "created";
 pub const DELETED: &str = "deleted";
 
-/// The ID of whoever wrote a version.
-pub fn actor_id(actor: &Actor) -> &str {
-    match actor {
-        Actor::ApiActor { api_key_id: id }
-        | Actor::UserActor { user_id: id }
-        | Actor::ServiceAccountActor { service_account_id: id }
-        | Actor::SessionActor { session_id: id } => id,
-    }
-}
-
-/// The same; nothing where the server recorded nobody.
+/// The ID of whoever wrote a version; nothing where the server recorded nobody.
 pub fn author(version: &Version) -> Option<&str> {
-    version.created_by.as_ref().map(actor_id)
+    version.created_by.as_ref().map(Actor::id)
 }
 
 /// What versions of several lists are ordered by. Servers may write times with more or fewer digits.

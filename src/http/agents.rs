@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::auth::Granted;
-use super::body::Json;
+use super::body::FreeJson;
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
@@ -16,7 +16,7 @@ use crate::wire::page::Page;
 pub async fn create(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWrite>,
-    Json(body): Json<CreateAgent>,
+    FreeJson(body): FreeJson<CreateAgent>,
 ) -> Answer {
     let agent = http.app.create_agent(&grant, body.checked()?).await?;
     ok(&Agent::from(agent))
@@ -49,7 +49,7 @@ pub async fn update(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWrite>,
     ids: Ids,
-    Json(body): Json<UpdateAgent>,
+    FreeJson(body): FreeJson<UpdateAgent>,
 ) -> Answer {
     let patch = body.checked()?;
     let agent = http.app.update_agent(&grant, ids.agent()?, patch).await?;

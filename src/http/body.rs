@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ApiError, Http};
 use crate::domain::{Error, Result};
-use crate::wire::shape::Object;
+use crate::wire::shape::{Object, Unique};
 
 /// How much of a body that is too large is read before it is refused, so that a client still
 /// sending gets the answer instead of a broken connection.
@@ -31,6 +31,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<Http>> for Json<T> {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
         Ok(Self(parse(&receive(request, http).await?)?))
+    }
+}
+
+/// A request body with values that are not interpreted: in none of them may a key come twice.
+pub struct FreeJson<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Http>> for FreeJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
+        Ok(Self(parse_free(&receive(request, http).await?)?))
     }
 }
 
@@ -129,6 +140,12 @@ fn stalled(seconds: u64) -> Error {
     }
 }
 
+fn parse_free<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let value = parse(bytes)?;
+    parse::<Unique>(bytes)?;
+    Ok(value)
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::invalid("the request body must be a JSON object; it is empty"));
@@ -181,6 +198,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::wire::agent::CreateAgent;
     use crate::wire::memory::{CreateMemory, UpdateMemory};
     use crate::wire::store::{CreateStore, UpdateStore};
 
@@ -267,6 +285,16 @@ mod tests {
     fn the_refusal_of_a_precondition_names_it(#[case] body: &str) {
         let message = refusal::<UpdateMemory>(body);
         assert!(message.starts_with("precondition"), "{message}");
+    }
+
+    #[rstest]
+    #[case(r#"[{"type":"a","type":"b"}]"#, "tools[0].type: given more than once")]
+    #[case(r#"[{"type":"a","s":{"x":{"y":1,"y":1}}}]"#, "tools[0].s.x.y: given more than once")]
+    #[case(r#"[{"type":"a","b":{"type":1},"c":[null,true,-1,1.5,"a"]}]"#, "accepted")]
+    fn a_key_comes_once_in_what_is_not_interpreted_too(#[case] tools: &str, #[case] message: &str) {
+        let body = format!(r#"{{"name":"a","model":"m","tools":{tools}}}"#);
+        let refused = parse_free::<CreateAgent>(body.as_bytes()).err();
+        assert_eq!(refused.map_or("accepted".into(), |error| error.to_string()), message);
     }
 
     #[test]

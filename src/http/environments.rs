@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::auth::Granted;
-use super::body::Json;
+use super::body::FreeJson;
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
@@ -17,7 +17,7 @@ use crate::wire::page::Page;
 pub async fn create(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWrite>,
-    Json(body): Json<CreateEnvironment>,
+    FreeJson(body): FreeJson<CreateEnvironment>,
 ) -> Answer {
     let environment = http.app.create_environment(&grant, body.checked()?).await?;
     ok(&Environment::from(environment))
@@ -47,7 +47,7 @@ pub async fn update(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWrite>,
     ids: Ids,
-    Json(body): Json<UpdateEnvironment>,
+    FreeJson(body): FreeJson<UpdateEnvironment>,
 ) -> Answer {
     let patch = body.checked()?;
     let environment = http.app.update_environment(&grant, ids.environment()?, patch).await?;

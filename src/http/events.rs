@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde_json::json;
 
 use super::auth::Granted;
-use super::body::Json;
+use super::body::FreeJson;
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
@@ -25,7 +25,7 @@ pub async fn send(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWriteSession>,
     ids: Ids,
-    Json(body): Json<SendEvents>,
+    FreeJson(body): FreeJson<SendEvents>,
 ) -> Answer {
     let events = body.checked(Sender::Client)?;
     let sent = http.app.send_events(&grant, ids.session()?, events).await?;
@@ -37,7 +37,7 @@ pub async fn play(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToAdmin>,
     ids: Ids,
-    Json(body): Json<SendEvents>,
+    FreeJson(body): FreeJson<SendEvents>,
 ) -> Answer {
     let events = body.checked(Sender::Harness)?;
     let sent = http.app.play_events(&grant, ids.session()?, events).await?;

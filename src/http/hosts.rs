@@ -41,7 +41,12 @@ impl Hosts {
             |name| request.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or(""));
         let authority = request.uri().authority().map(Authority::as_str);
         let mut hosts = all(header::HOST).chain(authority).peekable();
-        if hosts.peek().is_none() || !hosts.all(known) {
+        if hosts.peek().is_none() {
+            return Err(Error::Forbidden(
+                "the request names no Host, which this server checks".into(),
+            ));
+        }
+        if !hosts.all(known) {
             return refuse("Host");
         }
         let known = |origin: &str| origin.split_once("://").is_some_and(|(_, host)| known(host));

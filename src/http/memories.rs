@@ -81,6 +81,9 @@ pub async fn update(
 ) -> Answer {
     let view = params.view(View::Basic)?;
     let patch = body.checked(http.app.limits().content_bytes)?;
+    if view == View::Full && patch.content.is_none() {
+        grant.is_to_read()?;
+    }
     let memory = http.app.update_memory(&grant, ids.store()?, ids.memory()?, patch).await?;
     ok(&Item::Memory(Memory::new(memory, view)))
 }

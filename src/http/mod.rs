@@ -110,7 +110,7 @@ pub fn wrap(routes: Router<Arc<Http>>, http: Arc<Http>) -> Router {
     routes
         .fallback(|uri: axum::http::Uri| async move { ApiError(unserved::refusal(uri.path())) })
         .method_not_allowed_fallback(|method: axum::http::Method| async move {
-            ApiError(Error::WrongMethod(format!("this route does not answer {method}")))
+            ApiError(unserved::wrong_method(&method))
         })
         .layer(CatchPanicLayer::custom(|_| {
             ApiError(Error::internal("a handler panicked")).into_response()

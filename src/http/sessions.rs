@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::auth::Granted;
-use super::body::{Json, MaybeJson};
+use super::body::{FreeJson, Json, MaybeJson};
 use super::params::Params;
 use super::path::Ids;
 use super::{Answer, Http, ok};
@@ -24,7 +24,7 @@ use crate::wire::token::{CreateToken, RevokedTokens, SessionToken};
 pub async fn create(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWrite>,
-    Json(body): Json<CreateSession>,
+    FreeJson(body): FreeJson<CreateSession>,
 ) -> Answer {
     let session = http.app.create_session(&grant, body.checked()?).await?;
     ok(&Session::new(session, http.app.now()))
@@ -73,7 +73,7 @@ pub async fn update(
     State(http): State<Arc<Http>>,
     Granted(grant): Granted<ToWrite>,
     ids: Ids,
-    Json(body): Json<UpdateSession>,
+    FreeJson(body): FreeJson<UpdateSession>,
 ) -> Answer {
     let patch = body.checked()?;
     let session = http.app.update_session(&grant, ids.session()?, patch, told).await?;

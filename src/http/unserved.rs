@@ -1,4 +1,6 @@
-//! What the hosted service has and memstored does not: the refusal says so.
+//! What the hosted service has and memstored does not, and what is mistaken for a route: the refusal says so.
+
+use axum::http::Method;
 
 use crate::domain::Error;
 
@@ -31,12 +33,32 @@ pub fn refusal(path: &str) -> Error {
             "single resources of sessions: stores are attached when a session is made, and listed \
              under its resources"
         }
-        None => return Error::NoRoute(format!("no such route: {path}")),
+        None => return Error::NoRoute(format!("no such route: {path}{}", hint(path))),
     };
     Error::NoRoute(format!(
         "no such route: {path}; memstored serves memory stores, and agents, environments and \
          sessions as far as memory needs them, but not {what}"
     ))
+}
+
+/// The refusal of a method that a route does not have.
+pub fn wrong_method(method: &Method) -> Error {
+    let hint = match *method {
+        Method::PATCH | Method::PUT => ": updates are POST",
+        _ => "",
+    };
+    Error::WrongMethod(format!("this route does not answer {method}{hint}"))
+}
+
+/// What is mostly wrong with such a path.
+fn hint(path: &str) -> &'static str {
+    if path.starts_with("/v1/v1/") {
+        "; a client's base URL ends before /v1"
+    } else if path.len() > 1 && path.ends_with('/') {
+        "; paths end without a slash"
+    } else {
+        ""
+    }
 }
 
 fn is_of_session(path: &str, part: &str) -> bool {
@@ -65,6 +87,16 @@ mod tests {
     fn what_lies_nowhere_is_not() {
         for path in ["/v1/filesystem", "/v2/files", "/v1/sessions/sesn_1/thread"] {
             assert_eq!(refusal(path).to_string(), format!("no such route: {path}"));
+        }
+    }
+
+    #[test]
+    fn a_common_mistake_is_named() {
+        for (path, hint) in [
+            ("/v1/v1/memory_stores", "a client's base URL ends before /v1"),
+            ("/v1/memory_stores/", "paths end without a slash"),
+        ] {
+            assert_eq!(refusal(path).to_string(), format!("no such route: {path}; {hint}"));
         }
     }
 }

@@ -13,6 +13,17 @@ pub enum Actor {
     SessionActor { session_id: String },
 }
 
+impl Actor {
+    pub fn id(&self) -> &str {
+        match self {
+            Self::ApiActor { api_key_id: id }
+            | Self::UserActor { user_id: id }
+            | Self::ServiceAccountActor { service_account_id: id }
+            | Self::SessionActor { session_id: id } => id,
+        }
+    }
+}
+
 impl From<&actor::Actor> for Actor {
     fn from(actor: &actor::Actor) -> Self {
         let id = actor.id().to_owned();

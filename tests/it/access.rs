@@ -120,3 +120,27 @@ async fn under_dev_any_key_has_all_scopes() {
         assert!(answer.status != 403 || foreign, "{} {path}", route.method);
     }
 }
+
+#[tokio::test]
+async fn who_may_only_write_is_not_shown_what_others_wrote() {
+    let server = Server::start().await;
+    let store = server.store().await;
+    let memory = server.memory(&store, "/secret", "of others").await;
+    let path = format!("{store}/memories/{}", text(&memory, "id"));
+    let writer = server.key(&["write"]).await;
+    let update = async |path: &str, body| server.call_as(&writer, "POST", path, Some(body)).await;
+    let full = format!("{path}?view=full");
+
+    for body in [json!({"path": "/secret"}), json!({"path": "/moved"})] {
+        let refused = update(&full, body).await.refused(403);
+        assert!(text(&refused, "message").contains("\"read\""), "{refused}");
+    }
+
+    let moved = update(&path, json!({"path": "/moved"})).await.ok();
+    assert!(moved["content"].is_null(), "{moved}");
+    let own = update(&full, json!({"content": "own"})).await.ok();
+    assert_eq!(own["content"], "own");
+    let both = server.key(&["read", "write"]).await;
+    let shown = server.call_as(&both, "POST", &full, Some(json!({"path": "/moved"}))).await.ok();
+    assert_eq!(shown["content"], "own");
+}

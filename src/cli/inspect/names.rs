@@ -32,7 +32,7 @@ impl Names {
     /// A name, or where none is known the ID.
     pub async fn of(&mut self, actor: Option<&Actor>) -> String {
         let Some(actor) = actor else { return "-".to_owned() };
-        let id = crate::history::actor_id(actor);
+        let id = actor.id();
         if let Some(known) = self.known.get(id) {
             return known.clone();
         }
@@ -62,7 +62,7 @@ impl Names {
             let keys = self.client.list::<ApiKey>("/x/v1/api_keys", &[]).await;
             for key in keys.unwrap_or_default() {
                 let name = key.actor_name.unwrap_or(key.name);
-                let actor = crate::history::actor_id(&key.actor).to_owned();
+                let actor = key.actor.id().to_owned();
                 self.known.insert(actor, one_line(&name).into_owned());
             }
         }

@@ -80,6 +80,13 @@ impl Fs {
         }
     }
 
+    /// The paths of what is in the spool alone.
+    pub fn waiting(&self) -> Vec<String> {
+        let waiting = self.files(|file| file.draft.is_some() && !file.kept);
+        let state = self.lock();
+        waiting.into_iter().map(|ino| state.tree.path(ino)).collect()
+    }
+
     fn files(&self, wanted: impl Fn(&File) -> bool) -> Vec<Ino> {
         let state = self.lock();
         let files = state.tree.files_below(ROOT).into_iter().map(|(_, ino)| ino);

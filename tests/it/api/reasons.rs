@@ -105,6 +105,7 @@ impl Caller<'_> {
         let session = self.make("/v1/sessions", wanted).await;
         self.post(&session, json!({"title": "t"})).await;
         self.then(&format!("/x{session}"), "tokens").await;
+        self.then(&format!("/x{session}"), "tokens/revoke").await;
         self.then(&session, "archive").await;
         self.call("DELETE", &session, None).await;
         self.then(&agent, "archive").await;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use serde_json::json;
 
 use super::stage::{Mount, Stage, errno, until};
+use crate::support::server::text;
 
 fn append(mount: &Mount, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().append(true).open(mount.path("f"))?;
@@ -107,4 +108,65 @@ fn what_was_not_read_yet_is_an_error_while_the_server_is_away() {
 
     stage.start_server();
     assert_eq!(mount.read("f"), "old\n");
+}
+
+/// A key that acts as a user.
+fn key_of(stage: &Stage, user: &str, scopes: &[&str]) -> String {
+    let body = json!({"name": user, "as_user": user, "scopes": scopes});
+    text(&stage.call("POST", "/x/v1/api_keys", Some(&body)), "key").to_owned()
+}
+
+#[test]
+fn what_one_has_left_is_not_uploaded_as_anothers() {
+    let Some(mut stage) = Stage::new() else { return };
+    stage.memory("/f", "old\n");
+    let [ada, ben] = ["ada", "ben"].map(|user| key_of(&stage, user, &["read", "write"]));
+    let mount = stage.mount_with(&["--api-key", &ada]);
+    until("read", || mount.read("f") == "old\n");
+    stage.kill_server();
+    assert_eq!(errno(append(&mount, "of ada\n")), Errno::IO);
+    mount.kill();
+    stage.start_server();
+
+    let others = stage.mount_with(&["--api-key", &ben]);
+    assert_eq!(others.read("f"), "old\n");
+    assert!(stage.logged("left by user_").contains("\"texts\":1"));
+    append(&others, "of ben\n").unwrap();
+    assert!(others.stop().success());
+    assert_eq!(stage.spooled().len(), 1);
+
+    let mount = stage.mount_with(&["--api-key", &ada]);
+    until("kept", || mount.names("").iter().any(|name| name.starts_with("f.conflict-")));
+    assert_eq!(mount.read("f"), "old\nof ben\n");
+    assert_eq!(stage.history().len(), 2);
+}
+
+#[test]
+fn a_mount_that_leaves_something_behind_fails_and_names_it() {
+    let Some(mut stage) = Stage::new() else { return };
+    let mount = stage.mount();
+    stage.kill_server();
+    mount.sh("echo new > g");
+
+    assert_eq!(mount.stop().code(), Some(1));
+
+    assert_eq!(stage.spooled().len(), 1);
+    stage.start_server();
+    let mount = stage.mount();
+    until("saved", || stage.history() == ["created /g new\n"]);
+    assert!(mount.stop().success());
+}
+
+#[test]
+fn who_may_only_read_has_a_mount_to_read() {
+    let Some(stage) = Stage::new() else { return };
+    stage.memory("/f", "old\n");
+    let reader = key_of(&stage, "ada", &["read"]);
+
+    let mount = stage.mount_with(&["--api-key", &reader]);
+
+    assert!(mount.greeting.ends_with(", read-only\n"), "{}", mount.greeting);
+    assert_eq!(mount.read("f"), "old\n");
+    assert_eq!(errno(append(&mount, "more\n")), Errno::ROFS);
+    stage.logged("lacks the scope");
 }

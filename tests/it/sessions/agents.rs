@@ -37,6 +37,7 @@ async fn what_is_not_interpreted_is_answered_as_given() {
     let tools = json!([
         {"type": "agent_toolset_20260401", "configs": [{"name": "bash", "enabled": false}]},
         {"type": "custom", "name": "ask", "input_schema": {"type": "object", "x": [1, 2.5, null]}},
+        {"type": "custom", "z": {"y": 0.158_382_870_254_805_57, "b": 18_446_744_073_709_551_615_u64}, "a": -1},
     ]);
     let body = json!({
         "name": "a",
@@ -48,7 +49,7 @@ async fn what_is_not_interpreted_is_answered_as_given() {
 
     let agent = server.post("/v1/agents", body).await.ok();
 
-    assert_eq!(agent["tools"], tools);
+    assert_eq!(agent["tools"].to_string(), tools.to_string(), "in its order, to the last digit");
     assert_eq!(agent["model"]["effort"], json!({"type": "high"}));
     assert_eq!(
         agent["skills"],

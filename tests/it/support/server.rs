@@ -257,7 +257,10 @@ impl Answer {
             }
         }
         match serde_json::from_slice::<Value>(&self.bytes) {
-            Ok(body) => write!(rendered, "{body:#}").unwrap(),
+            Ok(mut body) => {
+                body.sort_all_objects();
+                write!(rendered, "{body:#}").unwrap();
+            }
             Err(_) => rendered.push_str(&String::from_utf8_lossy(&self.bytes)),
         }
         rendered
