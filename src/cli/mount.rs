@@ -49,7 +49,7 @@ pub struct Mount {
     store: Option<String>,
 
     /// Empty folder for the store
-    #[arg(value_name = "DIR", requires = "store")]
+    #[arg(value_name = "DIR", requires = "store", conflicts_with = "session")]
     dir: Option<PathBuf>,
 
     /// Let nothing be changed

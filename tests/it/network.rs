@@ -301,3 +301,24 @@ async fn a_stopping_server_finishes_what_it_has_begun() {
     socket.served.await.unwrap();
     assert!(TcpStream::connect(&socket.address).is_err(), "the socket is closed");
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_an_echo_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Program::serve(folder.path(), &["--api-key", KEY]);
+    // Under way for as long as the rest of its body is awaited.
+    let begun =
+        request(&server.address, KEY, "POST", "/v1/memory_stores", Some(&"x".into()), "close");
+    let mut stream = server.connect();
+    stream.write_all(&begun[..begun.len() - 1]).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+
+    server.signal("-TERM");
+    server.signal("-TERM");
+    std::thread::sleep(Duration::from_millis(700));
+    server.signal("-TERM");
+
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert_eq!(log.matches("ended at once by a second signal").count(), 1, "{log}");
+}

@@ -104,7 +104,12 @@ impl Restore {
             Some(at) => self.to_moment(&store, at).await?,
             None => self.to_versions(&store).await?,
         };
-        let way = self.way("nothing to do: everything is as it was then");
+        let way = self.way(match (self.at, self.delete) {
+            (Some(_), false) => {
+                "nothing to do: what was there then is as it was (what came since stays, without --delete)"
+            }
+            _ => "nothing to do: everything is as it was then",
+        });
         carry_out(&store, plan, &way).await
     }
 

@@ -143,6 +143,7 @@ fn the_variables_of_the_official_sdks_name_server_and_key() {
 #[case::nothing(&[], 2, "--session")]
 #[case::both(&["--store", "notes", "empty", "--session", "sesn_1"], 2, "cannot be used with")]
 #[case::no_place(&["--store", "notes"], 2, "DIR")]
+#[case::no_root(&["--session", "sesn_1", "empty"], 2, "cannot be used with")]
 #[case::poll(&["--store", "notes", "empty", "--poll", "soon"], 2, "a number of seconds")]
 fn a_mount_that_can_not_be_is_refused_with_its_reason(
     #[case] arguments: &[&str],

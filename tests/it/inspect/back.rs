@@ -27,6 +27,19 @@ fn a_version_is_restored_byte_for_byte_and_only_once() {
 }
 
 #[test]
+fn what_came_since_stays_and_that_is_said() {
+    let stage = Stage::new();
+    stage.put("/a", "x");
+
+    let stays = stage.told(&["restore", "--at", "2026-01-01"]);
+
+    assert!(stays.contains("what came since stays, without --delete"), "{stays}");
+    assert_eq!(stage.told(&["restore", "--at", "0s"]), stays);
+    let nothing = stage.told(&["restore", "--at", "0s", "--delete"]);
+    assert_eq!(nothing, "nothing to do: everything is as it was then\n");
+}
+
+#[test]
 fn a_deleted_memory_is_restored_and_a_deletion_is_not() {
     let stage = Stage::new();
     stage.put("/a", "kept");

@@ -239,6 +239,8 @@ fn what_a_server_takes_goes_out_and_comes_in_however_large() {
     assert!(larger.err.contains("/larger: it has more than 300,000 bytes"), "{}", larger.err);
     let to = Stage::with(&["--max-content-bytes", "300000"]);
     let history = stage.path("history");
+    let plain = to.run(&["import", history.to_str().unwrap()]);
+    assert!(plain.code == 2 && plain.err.contains("give --history"), "{}", plain.err);
     to.told(&["import", history.to_str().unwrap(), "--history"]);
     assert_eq!(to.content("/large").unwrap(), large);
 }

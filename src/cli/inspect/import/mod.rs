@@ -80,6 +80,12 @@ impl Import {
             let versions = versions(&self.from, limits.content_bytes)?;
             return self.again(&store, versions, &limits).await;
         }
+        if self.from.join(VERSIONS).is_file() && self.from.join(MEMORIES).is_dir() {
+            let from = self.from.display();
+            return Err(Failure::Usage(format!(
+                "{from} is an export with its history: give --history, or import {from}/{MEMORIES}"
+            )));
+        }
         let files = files::all(&self.from, &prefix, limits.content_bytes)?;
         let heads = store.memories(View::Basic).await?;
         let steps = planned(files, &heads);
