@@ -4,7 +4,7 @@ use crate::domain::time::Timestamp;
 
 /// What is accepted, for messages.
 pub const FORMS: &str = "a time is written 2026-11-26T10:30:00Z (or with another offset), 2026-11-26 \
-                         10:30 or 2026-11-26 (UTC), or as an age: 90s, 10m, 2h, 3d";
+                         10:30 or 2026-11-26 (UTC), now, or an age: 90s, 10m, 2h, 3d, 1w";
 
 /// Reads a time; one that is named to the second or the day is its first instant.
 pub fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
@@ -12,12 +12,16 @@ pub fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
 }
 
 fn age(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if text == "now" {
+        return Some(now);
+    }
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds: i64 = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
+        "w" => 7 * 86_400,
         _ => return None,
     };
     let number: u32 = number.parse().ok()?;
@@ -50,6 +54,8 @@ mod tests {
             ("90s", "2026-11-26T11:58:30Z"),
             ("2h", "2026-11-26T10:00:00Z"),
             ("3d", "2026-11-23T12:00:00Z"),
+            ("1w", "2026-11-19T12:00:00Z"),
+            ("now", "2026-11-26T12:00:00Z"),
             ("10000000d", "1970-01-01T00:00:00Z"),
         ] {
             assert_eq!(parse(text, now), Timestamp::parse(same), "{text}");

@@ -35,7 +35,15 @@ pub fn folder(text: &str) -> Result<String, Failure> {
 
 /// The memory at a path.
 pub async fn memory(store: &StoreApi, path: &str) -> Result<Memory, Failure> {
-    living(store, path).await?.ok_or_else(|| missing(path, "there is no memory", ""))
+    if let Some(memory) = living(store, path).await? {
+        return Ok(memory);
+    }
+    let below = format!("{path}/");
+    let query = [("path_prefix", &*below), ("depth", "1")];
+    Err(match Items::from(store.items(&query, View::Basic)).next().await? {
+        Some(_) => Failure::Missing(format!("{path} is a folder, and no memory")),
+        None => missing(path, "there is no memory", ""),
+    })
 }
 
 /// The same, if there is one. The API finds memories by ID only, so this lists the path's folder.
@@ -145,7 +153,8 @@ pub async fn version(store: &StoreApi, text: &str) -> Result<Version, Failure> {
 }
 
 async fn abbreviated(store: &StoreApi, text: &str) -> Result<String, Failure> {
-    let short = text.strip_prefix(VERSION).unwrap_or(text);
+    // The letters of an ID are capitals, and mean the same where they are written small.
+    let short = text.strip_prefix(VERSION).unwrap_or(text).to_ascii_uppercase();
     if short.len() < SHORTEST || !short.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Failure::Missing(format!(
             "there is no version {text:?}: give an ID ({VERSION}…), or at least {SHORTEST} letters of \
@@ -156,7 +165,7 @@ async fn abbreviated(store: &StoreApi, text: &str) -> Result<String, Failure> {
     let mut found = Vec::new();
     while let Some(version) = versions.next().await? {
         let rest = version.id.strip_prefix(VERSION).unwrap_or(&version.id);
-        if rest.starts_with(short) || (rest.ends_with(short) && !text.starts_with(VERSION)) {
+        if rest.starts_with(&short) || (rest.ends_with(&short) && !text.starts_with(VERSION)) {
             found.push(version.id);
         }
     }

@@ -49,6 +49,10 @@ fn memories_are_put_listed_moved_and_removed() {
     assert!(stage.told(&["mv", "/todo.md", "/sub/"]).starts_with("moved /todo.md to /sub/todo.md"));
     let taken = stage.run(&["mv", "/sub/a", "/sub/todo.md"]);
     assert_eq!(taken.code, 4, "{}", taken.err);
+    for arguments in [&["rm", "/sub"][..], &["mv", "/sub", "/other"], &["cat", "/sub"]] {
+        let folder = stage.run(arguments);
+        assert!(folder.code == 3 && folder.err.contains("/sub is a folder"), "{}", folder.err);
+    }
     let none = stage.run(&["rm", "/sub/a", "/none"]);
     assert_eq!((none.code, stage.content("/sub/a").as_deref()), (3, Some("a")));
     let removed = stage.told(&["rm", "/sub/a", "sub/a", "/sub/todo.md", "/sub/a"]);

@@ -118,6 +118,11 @@ fn a_version_is_named_by_its_id_or_by_what_only_it_has() {
     let shown = stage.json(&["show", end]);
 
     assert_eq!(text(&shown[0], "id"), versions[0]);
+    assert_eq!(
+        stage.json(&["show", &end.to_lowercase()]),
+        shown,
+        "no letter means another if it is small"
+    );
     let common = stage.run(&["show", &versions[0][..14]]);
     assert_eq!(common.code, 2, "{}", common.err);
     assert!(common.err.contains(&versions[0]) && common.err.contains(&versions[1]));
