@@ -12,6 +12,7 @@ pub mod content;
 pub mod environment;
 pub mod error;
 pub mod event;
+pub mod git;
 pub mod id;
 pub mod journal;
 pub mod json;

@@ -58,6 +58,8 @@ pub enum FuseError {
     Denied(String),
     #[error("the content that it would replace was never read here (--guard deny)")]
     Blind,
+    #[error("git would take it for a part of a repository, and run what that says")]
+    Repository,
     #[error("the server is busy: {0}")]
     Busy(String),
     #[error("the server can't be reached: {0}")]
@@ -79,7 +81,7 @@ impl FuseError {
             Self::NotFolder => Errno::NOTDIR,
             Self::NotOpen => Errno::BADF,
             Self::NoExchange | Self::BadName(_) | Self::Refused(_) => Errno::INVAL,
-            Self::NoLinks | Self::Blind => Errno::PERM,
+            Self::NoLinks | Self::Blind | Self::Repository => Errno::PERM,
             Self::NameTooLong => Errno::NAMETOOLONG,
             Self::TooLarge { .. } => Errno::FBIG,
             Self::NotText => Errno::ILSEQ,
@@ -185,6 +187,7 @@ mod tests {
             (FuseError::Archived, "EROFS", Errno::ROFS),
             (FuseError::Full(text()), "ENOSPC", Errno::NOSPC),
             (FuseError::Blind, "EPERM", Errno::PERM),
+            (FuseError::Repository, "EPERM", Errno::PERM),
             (FuseError::Damaged, "EIO", Errno::IO),
             (FuseError::Spool(text()), "EIO", Errno::IO),
         ];

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::{Done, Failure, InStore, array, find, output, repository};
 use crate::client::store::{StoreApi, View};
+use crate::domain::git::{self, Bare};
 use crate::domain::time::Timestamp;
 use crate::history::moment::is_within;
 use crate::history::text::{counted, one_line};
@@ -26,8 +27,9 @@ memories/, and versions.jsonl has every version with its content, one a line, ol
 API gives them. With --git DIR becomes a repository with one commit a version, whose author is the
 actor and whose date is the version's time; a redacted version is a commit that changes nothing.
 
-What could not lie there is left out, and named: what would make the folder a git repository with
-programs of its own, and in a folder or repository a name of more than 255 bytes.
+What could not lie there is left out, and named: what would make the folder, or one in it, a git
+repository with programs of its own (.git, and HEAD beside refs or commondir), and in a folder or
+repository a name of more than 255 bytes.
 
 DIR must be empty or not be there yet, FILE.tar must not be there; nothing is ever overwritten.
 
@@ -67,7 +69,8 @@ impl Export {
         let mut target = Target::new(&self.to)?;
         let bar = output::bar(memories.len(), "exporting");
         let root = if self.history { MEMORIES } else { "" };
-        memories.retain(|memory| match target.refuses(&memory.path) {
+        let bare = Bare::among(memories.iter().map(|memory| memory.path.as_str()));
+        memories.retain(|memory| match target.refuses(&memory.path, &bare) {
             Some(why) => {
                 output::say(&format!("left out {}: {why}", one_line(&memory.path)));
                 false
@@ -201,8 +204,8 @@ impl Target {
     }
 
     /// Why a memory can't lie there as a file.
-    fn refuses(&self, path: &str) -> Option<&'static str> {
-        if repository::is_repository(path) {
+    fn refuses(&self, path: &str, bare: &Bare) -> Option<&'static str> {
+        if git::is_in_repository(path) || bare.has_head(path) {
             return Some("git would run what a memory there says");
         }
         let is_folder = matches!(self, Self::Folder(_));

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::{Done, Failure};
+use crate::domain::git::{self, Bare};
 use crate::domain::path::MemoryPath;
 use crate::domain::time::Timestamp;
 use crate::history::{DELETED, author};
@@ -34,7 +35,7 @@ pub fn write(
     let mut import = git(folder);
     let import = import.args(["fast-import", "--quiet", "--date-format=raw"]);
     let mut child = import.stdin(Stdio::piped()).spawn().map_err(|error| absent(&error))?;
-    let mut stream = Stream::default();
+    let mut stream = Stream::of(versions);
     let written = child.stdin.take().map_or(Ok(()), |pipe| {
         let mut pipe = std::io::BufWriter::new(pipe);
         versions.iter().try_for_each(|version| pipe.write_all(&stream.commit(version, authors)))?;
@@ -78,10 +79,17 @@ struct Stream {
     paths: HashMap<String, String>,
     /// Whose each path is: where a rename was redacted, a memory may lie where another was.
     holders: HashMap<String, String>,
+    /// What any of the commits could make a bare repository.
+    bare: Bare,
     left_out: Vec<String>,
 }
 
 impl Stream {
+    fn of(versions: &[Version]) -> Self {
+        let paths = versions.iter().filter_map(|version| version.path.as_deref());
+        Self { bare: Bare::among(paths), ..Self::default() }
+    }
+
     /// A version as a commit for fast-import.
     fn commit(&mut self, version: &Version, authors: &HashMap<String, String>) -> Vec<u8> {
         let id = author(version).unwrap_or("nobody");
@@ -127,7 +135,8 @@ impl Stream {
 
     fn is_kept(&mut self, path: &str) -> bool {
         let odd = MemoryPath::parse(path).is_err()
-            || is_repository(path)
+            || git::is_in_repository(path)
+            || self.bare.has_head(path)
             || is_long(path)
             || path.contains('\\');
         if odd && !self.left_out.iter().any(|left| left == path) {
@@ -137,25 +146,9 @@ impl Stream {
     }
 }
 
-/// Whether the path leads into what git takes for a repository, on any file system: what is in it runs
-/// programs of its own choice.
-pub fn is_repository(path: &str) -> bool {
-    path.split('/').any(|part| {
-        let part: String = part.chars().filter(|char| !is_ignorable(*char)).collect();
-        let part = part.trim_end_matches([' ', '.']).to_lowercase();
-        let part = part.split(':').next().unwrap_or_default();
-        part == ".git" || part.starts_with("git~")
-    })
-}
-
 /// Whether a name is longer than file systems take.
 pub fn is_long(path: &str) -> bool {
     path.split('/').any(|part| part.len() > 255)
-}
-
-/// What HFS+ takes for nothing in a name.
-fn is_ignorable(char: char) -> bool {
-    matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn data(commit: &mut Vec<u8>, bytes: &[u8]) {
@@ -209,9 +202,21 @@ mod tests {
             assert!(!stream.is_kept(bad), "{bad}");
         }
         assert_eq!(stream.left_out.len(), 8);
-        for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x"] {
+        for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x", "/HEAD"] {
             assert!(stream.is_kept(good), "{good}");
         }
+    }
+
+    #[test]
+    fn a_head_is_left_out_of_all_commits_where_any_has_what_it_takes() {
+        use crate::history::examples::created;
+        let head = created(1, "mem_a", "/a/HEAD", "sesn_1", "ref: refs/heads/main");
+        let refs = created(2, "mem_b", "/a/refs/x", "sesn_1", "x");
+
+        let mut stream = Stream::of(&[head, refs]);
+
+        assert!(!stream.is_kept("/a/HEAD"));
+        assert!(stream.is_kept("/a/refs/x"));
     }
 
     #[test]

@@ -31,6 +31,7 @@ use super::remote::Remote;
 use super::spool::Spool;
 use crate::clock::{Clock, Source};
 use crate::domain::content::Sha256;
+use crate::domain::git;
 use crate::domain::limits::Limits;
 use crate::domain::path::{MemoryPath, PATH_BYTES};
 use crate::domain::time::Timestamp;
@@ -166,7 +167,8 @@ impl Fs {
 
     pub fn lookup(&self, parent: Ino, name: &str) -> Result<Attr> {
         let mut state = self.lock();
-        let ino = state.tree.child(parent, name).ok_or(FuseError::NotFound)?;
+        let found = state.tree.child(parent, name).filter(|ino| state.shows(name, *ino));
+        let ino = found.ok_or(FuseError::NotFound)?;
         state.tree.remember(ino);
         state.attr(ino)
     }
@@ -186,7 +188,8 @@ impl Fs {
         let parent = state.tree.node(ino).map_or(ino, |node| node.parent);
         let above = [(".", ino), ("..", parent)];
         let above = above.map(|(name, ino)| Listed { name: name.into(), ino, folder: true });
-        let children = folder.children.iter().map(|(name, ino)| Listed {
+        let children = folder.children.iter().filter(|(name, ino)| state.shows(name, **ino));
+        let children = children.map(|(name, ino)| Listed {
             name: name.clone(),
             ino: *ino,
             folder: state.tree.folder(*ino).is_some(),
@@ -291,6 +294,17 @@ impl State {
         legal(&format!("{}/{name}", self.tree.path(parent)))
     }
 
+    /// The same for what a program makes, which git must not take for its own.
+    fn path_to_make(&self, parent: Ino, name: &str, folder: bool) -> Result<MemoryPath> {
+        let path = self.path_for(parent, name)?;
+        if is_gits(name, folder) { Err(FuseError::Repository) } else { Ok(path) }
+    }
+
+    /// Says whether programs see what lies at a name. What they don't see they can't open.
+    fn shows(&self, name: &str, ino: Ino) -> bool {
+        !is_gits(name, self.tree.folder(ino).is_some())
+    }
+
     /// A memory lies below the folder now, so it does not need this mount to exist.
     fn disown(&mut self, mut folder: Ino) {
         while folder != ROOT
@@ -312,6 +326,12 @@ impl State {
             folder.own = true;
         }
     }
+}
+
+/// Says whether git would take what has this name for a part of a repository. It reads no folder that
+/// is called HEAD.
+fn is_gits(name: &str, folder: bool) -> bool {
+    git::is_repository(name) || (name == git::HEAD && !folder)
 }
 
 /// Checks a path by the rules of the contract.

@@ -11,7 +11,7 @@ use crate::fuse::remote::Head;
 impl Fs {
     pub fn make_folder(&self, parent: Ino, name: &str) -> Result<Attr> {
         let state = &mut *self.lock();
-        state.path_for(parent, name).inspect_err(|error| {
+        state.path_to_make(parent, name, true).inspect_err(|error| {
             Self::log_refusal(&format!("{}/{name}", state.tree.path(parent)), error);
         })?;
         if state.tree.child(parent, name).is_some() {

@@ -115,7 +115,7 @@ impl Fs {
     /// Begins a new file and opens it.
     pub fn create(&self, parent: Ino, name: &str, how: How, pid: u32) -> Result<(Ino, u64)> {
         let state = &mut *self.lock();
-        let path = state.path_for(parent, name).inspect_err(|error| {
+        let path = state.path_to_make(parent, name, false).inspect_err(|error| {
             Self::log_refusal(&format!("{}/{name}", state.tree.path(parent)), error);
         })?;
         if state.tree.child(parent, name).is_some() {

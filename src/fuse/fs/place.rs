@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::save::{Job, Moment};
-use super::{Fs, State, new_file, new_folder};
+use super::{Fs, State, is_gits, new_file, new_folder};
 use crate::domain::content::Sha256;
+use crate::domain::git;
 use crate::domain::time::Timestamp;
 use crate::fuse::errno::FuseError;
 use crate::fuse::inode::{Draft, File, Ino, Kind, ROOT};
@@ -29,6 +30,10 @@ impl Fs {
         };
         let Some(there) = state.tree.child(parent, &name) else {
             let at = head.at;
+            let path = head.path.as_str();
+            if is_gits(&name, false) || git::is_in_repository(path) {
+                tracing::warn!(path, "not shown: {}", FuseError::Repository);
+            }
             let ino = state.tree.add(parent, &name, Kind::File(Box::default()), at);
             state.tree.set_memory(ino, head);
             state.disown(parent);

@@ -37,7 +37,8 @@ impl Fs {
             let state = self.lock();
             let ino = state.tree.child(rename.from.0, rename.from.1).ok_or(FuseError::NotFound)?;
             let there = state.tree.child(rename.to.0, rename.to.1);
-            (ino, there, state.path_for(rename.to.0, rename.to.1))
+            let folder = state.tree.folder(ino).is_some();
+            (ino, there, state.path_to_make(rename.to.0, rename.to.1, folder))
         };
         let path = path.inspect_err(|error| {
             Self::log_refusal(

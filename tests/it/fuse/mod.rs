@@ -3,6 +3,7 @@
 mod away;
 mod decisions;
 mod follow;
+mod git;
 mod guard;
 mod model;
 mod names;

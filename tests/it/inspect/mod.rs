@@ -7,6 +7,7 @@ mod files;
 mod history;
 mod outside;
 mod races;
+mod repository;
 mod stage;
 mod tour;
 mod transfer;

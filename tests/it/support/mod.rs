@@ -8,9 +8,11 @@ pub mod program;
 pub mod server;
 pub mod soak;
 pub mod stage;
+pub mod trap;
 
 pub use database::{Database, Direct};
 pub use program::Program;
 pub use server::{Answer, Server};
 pub use soak::{Soak, numbers};
 pub use stage::Stage;
+pub use trap::Trap;
