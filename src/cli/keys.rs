@@ -5,6 +5,7 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 
 use super::target::{Target, TargetFlags, first_page, operator};
+use super::why::Why;
 use super::{Done, Failure, output};
 use crate::app::{App, KeyRequest};
 use crate::domain::id::{ApiKeyId, WorkspaceId};
@@ -63,6 +64,9 @@ pub struct Create {
     as_user: Option<String>,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     target: TargetFlags,
 }
 
@@ -80,6 +84,9 @@ pub struct List {
 pub struct Revoke {
     /// ID of the key (apikey_…)
     id: String,
+
+    #[command(flatten)]
+    why: Why,
 
     #[command(flatten)]
     target: TargetFlags,
@@ -107,9 +114,12 @@ impl Create {
             as_user: self.as_user,
         };
         let key = match target {
-            Target::Server(client) => client.call(Method::POST, PATH, &[], Some(&body)).await?,
+            Target::Server(client) => {
+                let client = self.why.client(client)?;
+                client.call(Method::POST, PATH, &[], Some(&body)).await?
+            }
             Target::Database(app) => {
-                let made = create(&app, body).await;
+                let made = create(&app, body, self.why).await;
                 app.close().await;
                 made?
             }
@@ -122,11 +132,11 @@ impl Create {
     }
 }
 
-async fn create(app: &App, mut body: CreateKey) -> Result<ApiKey, Failure> {
+async fn create(app: &App, mut body: CreateKey, why: Why) -> Result<ApiKey, Failure> {
     let workspace = body.workspace_id.take();
     let workspace = workspace.as_deref().map(WorkspaceId::parse).transpose()?;
     let request = KeyRequest { workspace, new: body.parsed()? };
-    let (key, secret) = app.create_key(operator(app), request).await?;
+    let (key, secret) = app.create_key(operator(app).because(why.reason), request).await?;
     Ok(ApiKey { key: Some(secret.expose_secret().to_owned()), ..ApiKey::from(key) })
 }
 
@@ -185,10 +195,10 @@ impl Revoke {
         let key: ApiKey = match self.target.open(matches, false).await? {
             Target::Server(client) => {
                 let path = format!("{PATH}/{}/revoke", ApiKeyId::parse(&self.id)?);
-                client.call(Method::POST, &path, &[], None::<&()>).await?
+                self.why.client(client)?.call(Method::POST, &path, &[], None::<&()>).await?
             }
             Target::Database(app) => {
-                let revoked = revoke(&app, &self.id).await;
+                let revoked = revoke(&app, &self.id, self.why).await;
                 app.close().await;
                 revoked?
             }
@@ -200,6 +210,7 @@ impl Revoke {
     }
 }
 
-async fn revoke(app: &App, id: &str) -> Result<ApiKey, Failure> {
-    Ok(app.revoke_key(operator(app), ApiKeyId::parse(id)?).await?.into())
+async fn revoke(app: &App, id: &str, why: Why) -> Result<ApiKey, Failure> {
+    let authority = operator(app).because(why.reason);
+    Ok(app.revoke_key(authority, ApiKeyId::parse(id)?).await?.into())
 }

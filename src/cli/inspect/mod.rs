@@ -28,6 +28,7 @@ use serde::Serialize;
 use super::later::Later;
 use super::output::{Color, Out};
 use super::server::ServerFlags;
+use super::why::{Why, confirm};
 use super::{Done, Failure, output, seconds};
 use crate::client::Client;
 use crate::client::store::{FindError, StoreApi};
