@@ -9,6 +9,7 @@ use super::why::Why;
 use super::{Done, Failure, output};
 use crate::app::{App, KeyRequest};
 use crate::domain::id::{ApiKeyId, WorkspaceId};
+use crate::history::text::one_line;
 use crate::wire::admin::{ApiKey, CreateKey};
 
 const PATH: &str = "/x/v1/api_keys";
@@ -156,7 +157,17 @@ impl List {
         if self.target.json {
             return output::json(&keys);
         }
-        let head = ["ID", "NAME", "KEY", "SCOPES", "ACTS AS", "WORKSPACE", "EXPIRES", "REVOKED"];
+        let head = [
+            "ID",
+            "NAME",
+            "KEY",
+            "SCOPES",
+            "ACTS AS",
+            "WORKSPACE",
+            "CREATED",
+            "EXPIRES",
+            "REVOKED",
+        ];
         output::rows(&head, &keys.into_iter().map(row).collect::<Vec<_>>())
     }
 }
@@ -165,11 +176,12 @@ fn row(key: ApiKey) -> Vec<String> {
     let absent = || "-".to_owned();
     vec![
         key.id,
-        key.name,
+        one_line(&key.name).into_owned(),
         key.hint,
         key.scopes.join(","),
-        key.actor_name.unwrap_or_else(absent),
+        key.actor_name.map_or_else(absent, |name| one_line(&name).into_owned()),
         key.workspace_id,
+        key.created_at,
         key.expires_at.unwrap_or_else(absent),
         key.revoked_at.unwrap_or_else(absent),
     ]
@@ -206,7 +218,7 @@ impl Revoke {
         if self.target.json {
             return output::json(&key);
         }
-        output::print(&format!("revoked {} ({})", key.id, key.name))
+        output::print(&format!("revoked {} ({})", key.id, one_line(&key.name)))
     }
 }
 

@@ -119,7 +119,9 @@ impl List {
         if self.target.json {
             return output::json(&workspaces);
         }
-        let rows = workspaces.into_iter().map(|it| vec![it.id, it.name, it.created_at]);
+        let rows = workspaces
+            .into_iter()
+            .map(|it| vec![it.id, one_line(&it.name).into_owned(), it.created_at]);
         output::rows(&["ID", "NAME", "CREATED"], &rows.collect::<Vec<_>>())
     }
 }

@@ -127,3 +127,22 @@ fn a_reason_that_no_journal_takes_is_a_usage_error() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
 }
+
+#[test]
+fn lists_of_keys_and_workspaces_write_out_what_hides_or_turns_text() {
+    let folder = TempDir::new().unwrap();
+    let name = "a\u{202e}b";
+    let id = made(folder.path(), name);
+    let key = ["key", "create", "--name", name, "--as-user", name, "--workspace", &id, "--json"];
+    let key = run_json(folder.path(), &key);
+
+    for list in ["key", "workspace"] {
+        let (_, listed) = told(&run(folder.path(), &[list, "list"]));
+        let line = listed.lines().find(|line| line.contains(&id)).unwrap();
+        assert!(!listed.contains('\u{202e}') && line.contains("a\\u{202e}b"), "{listed}");
+    }
+    let (_, listed) = told(&run(folder.path(), &["key", "list"]));
+    assert!(listed.contains(text(&key, "created_at")), "{listed}");
+    let (_, revoked) = told(&run(folder.path(), &["key", "revoke", text(&key, "id")]));
+    assert!(revoked.contains("(a\\u{202e}b)"), "{revoked}");
+}
