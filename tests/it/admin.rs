@@ -146,3 +146,13 @@ fn lists_of_keys_and_workspaces_write_out_what_hides_or_turns_text() {
     let (_, revoked) = told(&run(folder.path(), &["key", "revoke", text(&key, "id")]));
     assert!(revoked.contains("(a\\u{202e}b)"), "{revoked}");
 }
+
+#[test]
+fn a_key_may_end_with_the_last_second_that_there_is() {
+    let folder = TempDir::new().unwrap();
+    let never = "9999-12-31T23:59:59Z";
+
+    let key = run_json(folder.path(), &["key", "create", "--expires", never, "--json"]);
+
+    assert_eq!(key["expires_at"], "9999-12-31T23:59:59.000000Z");
+}
