@@ -15,6 +15,7 @@ mod import;
 mod journal;
 mod log;
 mod names;
+mod partial;
 mod patch;
 mod read;
 mod repository;
