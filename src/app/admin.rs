@@ -10,7 +10,7 @@ use crate::db::{Admin, AdminCommand, AdminOutcome};
 use crate::domain::access::{Grant, Scopes, ToAdmin};
 use crate::domain::actor::Actor;
 use crate::domain::id::{ApiKeyId, RequestId, ServiceAccountId, UserId, WorkspaceId};
-use crate::domain::journal::Attribution;
+use crate::domain::journal::{Attribution, Reason};
 use crate::domain::key::{ApiKey, KeyHash, NewKey, Origin, PrincipalKind};
 use crate::domain::page::{Page, Paging};
 use crate::domain::time::Timestamp;
@@ -43,6 +43,13 @@ impl Authority {
     pub fn operator(request: RequestId) -> Self {
         let by = Attribution { actor: None, credential: None, request, reason: None };
         Self { by, home: None, reach: None }
+    }
+
+    /// The same, and why.
+    #[must_use]
+    pub fn because(mut self, reason: Option<Reason>) -> Self {
+        self.by.reason = reason;
+        self
     }
 }
 

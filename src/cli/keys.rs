@@ -5,9 +5,11 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 
 use super::target::{Target, TargetFlags, first_page, operator};
+use super::why::Why;
 use super::{Done, Failure, output};
 use crate::app::{App, KeyRequest};
 use crate::domain::id::{ApiKeyId, WorkspaceId};
+use crate::history::text::one_line;
 use crate::wire::admin::{ApiKey, CreateKey};
 
 const PATH: &str = "/x/v1/api_keys";
@@ -63,6 +65,9 @@ pub struct Create {
     as_user: Option<String>,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     target: TargetFlags,
 }
 
@@ -80,6 +85,9 @@ pub struct List {
 pub struct Revoke {
     /// ID of the key (apikey_…)
     id: String,
+
+    #[command(flatten)]
+    why: Why,
 
     #[command(flatten)]
     target: TargetFlags,
@@ -107,9 +115,12 @@ impl Create {
             as_user: self.as_user,
         };
         let key = match target {
-            Target::Server(client) => client.call(Method::POST, PATH, &[], Some(&body)).await?,
+            Target::Server(client) => {
+                let client = self.why.client(client)?;
+                client.call(Method::POST, PATH, &[], Some(&body)).await?
+            }
             Target::Database(app) => {
-                let made = create(&app, body).await;
+                let made = create(&app, body, self.why).await;
                 app.close().await;
                 made?
             }
@@ -122,11 +133,11 @@ impl Create {
     }
 }
 
-async fn create(app: &App, mut body: CreateKey) -> Result<ApiKey, Failure> {
+async fn create(app: &App, mut body: CreateKey, why: Why) -> Result<ApiKey, Failure> {
     let workspace = body.workspace_id.take();
     let workspace = workspace.as_deref().map(WorkspaceId::parse).transpose()?;
     let request = KeyRequest { workspace, new: body.parsed()? };
-    let (key, secret) = app.create_key(operator(app), request).await?;
+    let (key, secret) = app.create_key(operator(app).because(why.reason), request).await?;
     Ok(ApiKey { key: Some(secret.expose_secret().to_owned()), ..ApiKey::from(key) })
 }
 
@@ -146,7 +157,17 @@ impl List {
         if self.target.json {
             return output::json(&keys);
         }
-        let head = ["ID", "NAME", "KEY", "SCOPES", "ACTS AS", "WORKSPACE", "EXPIRES", "REVOKED"];
+        let head = [
+            "ID",
+            "NAME",
+            "KEY",
+            "SCOPES",
+            "ACTS AS",
+            "WORKSPACE",
+            "CREATED",
+            "EXPIRES",
+            "REVOKED",
+        ];
         output::rows(&head, &keys.into_iter().map(row).collect::<Vec<_>>())
     }
 }
@@ -155,11 +176,12 @@ fn row(key: ApiKey) -> Vec<String> {
     let absent = || "-".to_owned();
     vec![
         key.id,
-        key.name,
+        one_line(&key.name).into_owned(),
         key.hint,
         key.scopes.join(","),
-        key.actor_name.unwrap_or_else(absent),
+        key.actor_name.map_or_else(absent, |name| one_line(&name).into_owned()),
         key.workspace_id,
+        key.created_at,
         key.expires_at.unwrap_or_else(absent),
         key.revoked_at.unwrap_or_else(absent),
     ]
@@ -185,10 +207,10 @@ impl Revoke {
         let key: ApiKey = match self.target.open(matches, false).await? {
             Target::Server(client) => {
                 let path = format!("{PATH}/{}/revoke", ApiKeyId::parse(&self.id)?);
-                client.call(Method::POST, &path, &[], None::<&()>).await?
+                self.why.client(client)?.call(Method::POST, &path, &[], None::<&()>).await?
             }
             Target::Database(app) => {
-                let revoked = revoke(&app, &self.id).await;
+                let revoked = revoke(&app, &self.id, self.why).await;
                 app.close().await;
                 revoked?
             }
@@ -196,10 +218,11 @@ impl Revoke {
         if self.target.json {
             return output::json(&key);
         }
-        output::print(&format!("revoked {} ({})", key.id, key.name))
+        output::print(&format!("revoked {} ({})", key.id, one_line(&key.name)))
     }
 }
 
-async fn revoke(app: &App, id: &str) -> Result<ApiKey, Failure> {
-    Ok(app.revoke_key(operator(app), ApiKeyId::parse(id)?).await?.into())
+async fn revoke(app: &App, id: &str, why: Why) -> Result<ApiKey, Failure> {
+    let authority = operator(app).because(why.reason);
+    Ok(app.revoke_key(authority, ApiKeyId::parse(id)?).await?.into())
 }

@@ -12,6 +12,7 @@ mod serve;
 mod server;
 mod shell;
 mod target;
+mod why;
 mod workspaces;
 
 use std::process::ExitCode;

@@ -4,9 +4,12 @@ use clap::{ArgMatches, Args, Subcommand};
 use reqwest::Method;
 
 use super::target::{Target, TargetFlags, first_page, operator};
+use super::why::{Why, confirm};
 use super::{Done, Failure, output};
 use crate::app::App;
+use crate::domain::Error;
 use crate::domain::id::WorkspaceId;
+use crate::history::text::one_line;
 use crate::wire::Deleted;
 use crate::wire::admin::{self, CreateWorkspace};
 
@@ -23,6 +26,12 @@ Examples:
     /// List workspaces, newest first
     List(List),
     /// Delete a workspace with all its stores, and revoke its keys
+    #[command(after_help = "\
+Stores and versions are erased for good. On a terminal it asks before; elsewhere it needs --yes.
+
+Examples:
+  memstored workspace delete wrkspc_… --reason 'the project has ended'
+  memstored workspace delete wrkspc_… --yes")]
     Delete(Delete),
 }
 
@@ -41,6 +50,9 @@ pub struct Create {
     name_flag: Option<String>,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     target: TargetFlags,
 }
 
@@ -54,6 +66,13 @@ pub struct List {
 pub struct Delete {
     /// ID of the workspace (wrkspc_…)
     id: String,
+
+    /// Ask no questions
+    #[arg(short, long)]
+    yes: bool,
+
+    #[command(flatten)]
+    why: Why,
 
     #[command(flatten)]
     target: TargetFlags,
@@ -72,10 +91,12 @@ impl Create {
         let name = self.name.or(self.name_flag).unwrap_or_default();
         let workspace: admin::Workspace = match self.target.open(matches, true).await? {
             Target::Server(client) => {
+                let client = self.why.client(client)?;
                 client.call(Method::POST, PATH, &[], Some(&CreateWorkspace { name })).await?
             }
             Target::Database(app) => {
-                let made = app.create_workspace(operator(&app), name).await;
+                let authority = operator(&app).because(self.why.reason);
+                let made = app.create_workspace(authority, name).await;
                 app.close().await;
                 made?.into()
             }
@@ -89,21 +110,27 @@ impl Create {
 
 impl List {
     async fn run(self, matches: &ArgMatches) -> Done {
-        let workspaces: Vec<admin::Workspace> = match self.target.open(matches, false).await? {
-            Target::Server(client) => client.list(PATH, &[]).await?,
-            Target::Database(app) => {
-                let listed = list(&app).await;
-                app.close().await;
-                listed?
-            }
-        };
+        let target = self.target.open(matches, false).await?;
+        let listed = all(&target).await;
+        if let Target::Database(app) = target {
+            app.close().await;
+        }
+        let workspaces = listed?;
         if self.target.json {
             return output::json(&workspaces);
         }
         let rows = workspaces
             .into_iter()
-            .map(|workspace| vec![workspace.id, workspace.name, workspace.created_at]);
+            .map(|it| vec![it.id, one_line(&it.name).into_owned(), it.created_at]);
         output::rows(&["ID", "NAME", "CREATED"], &rows.collect::<Vec<_>>())
+    }
+}
+
+/// All workspaces that may be seen.
+async fn all(target: &Target) -> Result<Vec<admin::Workspace>, Failure> {
+    match target {
+        Target::Server(client) => Ok(client.list(PATH, &[]).await?),
+        Target::Database(app) => list(app).await,
     }
 }
 
@@ -124,21 +151,42 @@ async fn list(app: &App) -> Result<Vec<admin::Workspace>, Failure> {
 impl Delete {
     async fn run(self, matches: &ArgMatches) -> Done {
         let id = WorkspaceId::parse(&self.id)?;
-        let deleted: Deleted = match self.target.open(matches, false).await? {
-            Target::Server(client) => {
-                let path = format!("{PATH}/{id}");
-                client.call(Method::DELETE, &path, &[], None::<&()>).await?
-            }
-            Target::Database(app) => {
-                let done = app.delete_workspace(operator(&app), id.clone()).await;
-                app.close().await;
-                done?;
-                Deleted::new(&id, "workspace")
-            }
-        };
+        let target = self.target.open(matches, false).await?;
+        let deleted = self.delete(&target, &id).await;
+        if let Target::Database(app) = target {
+            app.close().await;
+        }
+        let deleted = deleted?;
         if self.target.json {
             return output::json(&deleted);
         }
         output::print(&format!("deleted {}", deleted.id))
     }
+
+    async fn delete(&self, target: &Target, id: &WorkspaceId) -> Result<Deleted, Failure> {
+        if !self.yes {
+            ask(target, id).await?;
+        }
+        match target {
+            Target::Server(client) => {
+                let client = self.why.client(client.clone())?;
+                let path = format!("{PATH}/{id}");
+                Ok(client.call(Method::DELETE, &path, &[], None::<&()>).await?)
+            }
+            Target::Database(app) => {
+                let authority = operator(app).because(self.why.reason.clone());
+                app.delete_workspace(authority, id.clone()).await?;
+                Ok(Deleted::new(id, "workspace"))
+            }
+        }
+    }
+}
+
+/// Asks whether the workspace of this name is meant.
+async fn ask(target: &Target, id: &WorkspaceId) -> Done {
+    let known = all(target).await?.into_iter().find(|known| known.id == id.as_str());
+    let known = known.ok_or_else(|| Error::not_found(WorkspaceId::WHAT, id))?;
+    let name = one_line(&known.name);
+    output::say(&format!("{id} ({name}) goes with all its stores, their versions and its keys"));
+    confirm("Delete this workspace?", "delete", "nothing was deleted")
 }

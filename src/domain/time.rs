@@ -2,10 +2,19 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
+use jiff::fmt::temporal::Pieces;
+
+const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The last instant that can be written.
+    pub const LAST: Self = Self(253_402_300_799_999_999);
+
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -35,14 +44,19 @@ impl Timestamp {
         Self(self.0.saturating_add_unsigned(seconds.saturating_mul(1_000_000)))
     }
 
-    /// Reads RFC 3339 with any offset; a fraction finer than a microsecond is rounded down.
+    /// Reads RFC 3339 with any offset; a fraction finer than a microsecond is rounded down. What an
+    /// offset puts behind the year 9999 is the last instant of that year.
     pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(Self::nanos(text)?.div_euclid(1000).try_into().ok()?))
+        Self::held(Self::nanos(text)?.div_euclid(1000))
     }
 
     /// The same, rounded up: the smallest instant that is not before `text`.
     pub fn parse_ceil(text: &str) -> Option<Self> {
-        Some(Self((-(-Self::nanos(text)?).div_euclid(1000)).try_into().ok()?))
+        Self::held(-(-Self::nanos(text)?).div_euclid(1000))
+    }
+
+    fn held(micros: i128) -> Option<Self> {
+        Some(Self(micros.try_into().ok()?).min(Self::LAST))
     }
 
     /// A raw `+` in a query decodes to a space, so a space before the offset stands for `+`.
@@ -55,14 +69,28 @@ impl Timestamp {
         if repaired.contains('[') {
             return None;
         }
-        repaired.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_nanosecond)
+        let at = repaired.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_nanosecond);
+        at.ok().or_else(|| last_days(&repaired))
     }
+}
+
+/// The same for the last days of the year 9999, which jiff keeps for local times: many write "never"
+/// as the last second of that year.
+fn last_days(text: &str) -> Option<i128> {
+    let pieces = Pieces::parse(text).ok()?;
+    let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
+    let offset = SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into());
+    let nanos = (local - offset).as_nanos();
+    (nanos > jiff::Timestamp::MAX.as_nanosecond()).then_some(nanos)
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = jiff::Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
-        write!(f, "{at:.6}")
+        if let Ok(at) = jiff::Timestamp::from_microsecond(self.0) {
+            return write!(f, "{at:.6}");
+        }
+        let at = EPOCH.checked_add(SignedDuration::from_micros(self.0));
+        write!(f, "{:.6}Z", at.map_err(|_| fmt::Error)?)
     }
 }
 
@@ -91,8 +119,40 @@ mod tests {
     }
 
     #[test]
+    fn the_last_days_that_can_be_written_are_read() {
+        for (text, written) in [
+            ("9999-12-30T22:00:01Z", "9999-12-30T22:00:01.000000Z"),
+            ("9999-12-31T00:00:00Z", "9999-12-31T00:00:00.000000Z"),
+            ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000000Z"),
+            ("9999-12-31T23:59:59+01:00", "9999-12-31T22:59:59.000000Z"),
+            ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999Z"),
+            ("9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59.999999Z"),
+        ] {
+            for at in [Timestamp::parse(text), Timestamp::parse_ceil(text)] {
+                let at = at.unwrap().to_string();
+                assert_eq!(at, written, "{text}");
+            }
+        }
+        assert!(
+            Timestamp::parse("9999-12-31T23:59:59Z") > Timestamp::parse("9999-12-31T00:00:00Z")
+        );
+    }
+
+    #[test]
     fn what_is_no_instant_is_refused() {
-        for bad in ["", "2025-11-22", "10:00", "2025-11-22T10:00:00", "yesterday", "1763805600"] {
+        for bad in [
+            "",
+            "2025-11-22",
+            "10:00",
+            "2025-11-22T10:00:00",
+            "yesterday",
+            "1763805600",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "9999-12-32T00:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "-009999-01-01T00:00:00Z",
+        ] {
             assert_eq!(Timestamp::parse(bad), None, "{bad}");
         }
     }

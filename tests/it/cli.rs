@@ -271,7 +271,7 @@ fn keys_and_workspaces_are_managed_through_a_server() {
     assert!(listed.contains("ada"), "{listed}");
     assert!(run(&["workspace", "list"]).contains("research"));
     assert!(run(&["key", "revoke", &id]).contains("revoked"));
-    assert!(run(&["workspace", "delete", &workspace]).contains("deleted"));
+    assert!(run(&["workspace", "delete", &workspace, "--yes"]).contains("deleted"));
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "no database is made here");
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::too_many_lines, reason = "snapshots stand in the function")]
 
 mod access;
+mod admin;
 mod agreement;
 mod api;
 mod battery;

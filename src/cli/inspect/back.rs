@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::carry_out::{Way, carry_out};
 use super::read::AT_ONCE;
-use super::{Done, Failure, InStore, find, output, read, time};
+use super::{Done, Failure, InStore, Why, find, output, read, time};
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View, is_whole_id};
 use crate::domain::time::Timestamp;
@@ -76,19 +76,14 @@ struct How {
     #[arg(long)]
     dry_run: bool,
 
-    /// Why, for the journal of a memstored
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    #[command(flatten)]
+    why: Why,
 }
 
 impl How {
     /// The store, where each change has the reason that was given.
     async fn open(&self, place: &InStore) -> Result<StoreApi, Failure> {
-        let store = place.open().await?;
-        match &self.reason {
-            Some(reason) => Ok(store.with_reason(reason)?),
-            None => Ok(store),
-        }
+        self.why.store(place.open().await?)
     }
 
     /// The plan; where it is only told, without what would be left alone.

@@ -6,7 +6,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
+use super::partial::Partial;
 use super::{Done, Failure, InStore, array, find, output, repository};
 use crate::client::store::{StoreApi, View};
 use crate::domain::git::{self, Bare};
@@ -31,7 +34,9 @@ What could not lie there is left out, and named: what would make the folder, or 
 repository with programs of its own (.git, and HEAD beside refs or commondir), and in a folder or
 repository a name of more than 255 bytes.
 
-DIR must be empty or not be there yet, FILE.tar must not be there; nothing is ever overwritten.
+DIR must be empty or not be there yet, FILE.tar must not be there; nothing is ever overwritten, and
+FILE.tar is there when it is whole. What is made is its owner's alone (modes 0700 and 0600); a DIR that
+is there keeps its mode.
 
 Examples:
   memstored export --store notes ./notes
@@ -60,6 +65,8 @@ pub struct Export {
 
 impl Export {
     pub async fn run(self) -> Done {
+        // As the database is, and of git's files, too.
+        umask(Mode::RWXG | Mode::RWXO);
         let store = self.place.open().await?;
         if self.git {
             return self.repository(&store).await;
@@ -188,16 +195,15 @@ pub fn empty_folder(path: &Path) -> Done {
 /// What files are written to.
 enum Target {
     Folder(PathBuf),
-    Archive(PathBuf, Box<tar::Builder<BufWriter<File>>>),
+    Archive(Partial, Box<tar::Builder<BufWriter<File>>>),
 }
 
 impl Target {
     fn new(to: &Path) -> Result<Self, Failure> {
         if to.extension().is_some_and(|extension| extension == "tar") {
-            let file = OpenOptions::new().write(true).create_new(true).open(to);
-            let file = file.map_err(|error| failed(to, &error))?;
+            let (partial, file) = Partial::begin(to).map_err(|error| failed(to, &error))?;
             let archive = tar::Builder::new(BufWriter::new(file));
-            return Ok(Self::Archive(to.to_owned(), Box::new(archive)));
+            return Ok(Self::Archive(partial, Box::new(archive)));
         }
         empty_folder(to)?;
         Ok(Self::Folder(to.to_owned()))
@@ -227,13 +233,13 @@ impl Target {
                 });
                 written.map_err(|error| failed(&path, &error))
             }
-            Self::Archive(to, archive) => {
+            Self::Archive(partial, archive) => {
                 let mut header = tar::Header::new_gnu();
                 header.set_size(content.len() as u64);
-                header.set_mode(0o644);
+                header.set_mode(0o600);
                 header.set_mtime(time);
                 let appended = archive.append_data(&mut header, path, content);
-                appended.map_err(|error| failed(to, &error))
+                appended.map_err(|error| failed(partial.to(), &error))
             }
         }
     }
@@ -241,8 +247,10 @@ impl Target {
     fn finish(self) -> Done {
         match self {
             Self::Folder(_) => Ok(()),
-            Self::Archive(to, archive) => {
+            Self::Archive(partial, archive) => {
+                let to = partial.to().to_owned();
                 let ended = archive.into_inner().and_then(|mut file| file.flush());
+                let ended = ended.and_then(|()| partial.finish());
                 ended.map_err(|error| failed(&to, &error))
             }
         }

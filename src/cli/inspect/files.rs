@@ -5,7 +5,7 @@ use std::io::Read;
 
 use clap::Args;
 
-use super::{Done, Failure, InStore, array, find, output, read, time};
+use super::{Done, Failure, InStore, Why, array, find, output, read, time};
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View};
 use crate::domain::content::Sha256;
@@ -230,6 +230,9 @@ pub struct Put {
     new: bool,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     place: InStore,
 }
 
@@ -237,7 +240,7 @@ impl Put {
     pub async fn run(self) -> Done {
         let path = find::path(&self.path)?;
         let content = read_text(&self.file)?;
-        let store = self.place.open().await?;
+        let store = self.why.store(self.place.open().await?)?;
         let head = if self.new { None } else { find::living(&store, &path).await? };
         let (memory, done) = match (&head, &self.expected) {
             (None, Some(_)) => {
@@ -312,6 +315,9 @@ pub struct Mv {
     to: String,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     place: InStore,
 }
 
@@ -323,7 +329,7 @@ impl Mv {
             to.push_str(from.rsplit('/').next().unwrap_or_default());
         }
         let to = find::path(&to)?;
-        let store = self.place.open().await?;
+        let store = self.why.store(self.place.open().await?)?;
         let head = find::memory(&store, &from).await?;
         let memory = store.update(&head.id, None, Some(&to), &head.content_sha256).await?;
         if self.place.json() {
@@ -345,6 +351,9 @@ pub struct Rm {
     paths: Vec<String>,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     place: InStore,
 }
 
@@ -355,7 +364,7 @@ impl Rm {
         // One that is given twice is deleted once.
         let mut seen = HashSet::new();
         paths.retain(|path| seen.insert(path.clone()));
-        let store = self.place.open().await?;
+        let store = self.why.store(self.place.open().await?)?;
         // All are looked for before the first is deleted.
         let mut heads = Vec::new();
         for path in &paths {

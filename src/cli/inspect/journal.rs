@@ -1,12 +1,10 @@
 //! `memstored redact` and `memstored journal`
 
-use std::io::{BufRead, IsTerminal};
-
 use clap::Args;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{Done, Failure, Shared, array, find, output, time};
+use super::{Done, Failure, Shared, array, confirm, find, output, time};
 use crate::client::store::{StoreApi, find as find_store, is_id};
 use crate::client::{Client, ClientError};
 use crate::domain::time::Timestamp;
@@ -56,7 +54,11 @@ impl Redact {
             output::say(&told(version));
         }
         if !self.yes {
-            confirm(versions.len())?;
+            let what = match versions.len() {
+                1 => "this version".to_owned(),
+                count => format!("these {count} versions"),
+            };
+            confirm(&format!("Redact {what}?"), "redact", "nothing was redacted")?;
         }
         let mut redacted = Vec::new();
         for version in &versions {
@@ -100,24 +102,6 @@ async fn refuse_head(store: &StoreApi, version: &Version) -> Done {
             )))
         }
     }
-}
-
-fn confirm(count: usize) -> Done {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::Usage(
-            "nobody is there to confirm: give --yes to redact without a question".into(),
-        ));
-    }
-    let what =
-        if count == 1 { "this version".to_owned() } else { format!("these {count} versions") };
-    output::say(&format!("Redact {what}? There is no way back. Type yes:"));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| Failure::Failed(error.to_string()))?;
-    if answer.trim() == "yes" {
-        return Ok(());
-    }
-    Err(Failure::Failed("nothing was redacted".into()))
 }
 
 #[derive(Args, Debug)]

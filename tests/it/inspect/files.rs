@@ -177,3 +177,21 @@ fn a_server_is_found_by_the_variables_of_the_sdks_too() {
         0
     );
 }
+
+#[test]
+fn a_reason_goes_into_the_journal_with_each_change() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("in")).unwrap();
+    for file in ["put", "in/c"] {
+        std::fs::write(stage.path(file), "x").unwrap();
+    }
+
+    stage.told(&["put", "/a", "put", "--reason", "put it"]);
+    stage.told(&["mv", "/a", "/b", "--reason", "moved it"]);
+    stage.told(&["rm", "/b", "--reason", "took it out"]);
+    stage.told(&["import", "in", "--reason", "brought it in"]);
+
+    let journal = stage.json(&["journal"]);
+    let reasons: Vec<_> = journal.iter().rev().skip(1).map(|entry| &entry["reason"]).collect();
+    assert_eq!(reasons, ["put it", "moved it", "took it out", "brought it in"]);
+}

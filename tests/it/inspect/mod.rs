@@ -3,11 +3,11 @@
 mod back;
 mod differences;
 mod door;
+mod exports;
 mod files;
 mod history;
 mod outside;
 mod races;
-mod repository;
 mod stage;
 mod tour;
 mod transfer;

@@ -10,7 +10,7 @@ use clap::Args;
 use super::carry_out::left_alone;
 use super::export::{MEMORIES, VERSIONS};
 use super::files::same_hash;
-use super::{Done, Failure, InStore, array, find, output};
+use super::{Done, Failure, InStore, Why, array, find, output};
 use crate::client::ClientError;
 use crate::client::store::{StoreApi, View};
 use crate::domain::content::Sha256;
@@ -56,6 +56,9 @@ pub struct Import {
     dry_run: bool,
 
     #[command(flatten)]
+    why: Why,
+
+    #[command(flatten)]
     place: InStore,
 }
 
@@ -74,7 +77,7 @@ impl Import {
         if !prefix.ends_with('/') {
             prefix.push('/');
         }
-        let store = self.place.open().await?;
+        let store = self.why.store(self.place.open().await?)?;
         let limits = store.limits().await?;
         if self.history {
             let versions = versions(&self.from, limits.content_bytes)?;
