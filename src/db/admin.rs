@@ -156,6 +156,7 @@ impl Change<'_> {
         for sql in [
             "update api_keys set revoked_at = $1 where workspace_id = $2 and revoked_at is null",
             "update sessions set deleted_at = $1 where workspace_id = $2 and deleted_at is null",
+            "update environments set deleted_at = $1 where workspace_id = $2 and deleted_at is null",
             "update workspaces set deleted_at = $1 where id = $2",
         ] {
             self.connection.execute(Sql::new(sql).bind(at.micros()).bind(id)).await?;
@@ -296,7 +297,7 @@ impl Change<'_> {
         workspace: &str,
         kind: Kind,
         subject: &str,
-    ) -> sqlx::Result<Timestamp> {
+    ) -> Result<Timestamp, Failure> {
         let entering = Entering { workspace, kind, subject, by: &self.admin.by, at: self.admin.at };
         ledger::enter(self.connection, entering).await
     }

@@ -188,7 +188,7 @@ async fn enter(
     kind: Kind,
     by: &Attribution,
     at: Timestamp,
-) -> sqlx::Result<Timestamp> {
+) -> Result<Timestamp, Failure> {
     let workspace = agent.workspace.as_str();
     ledger::enter(connection, Entering { workspace, kind, subject: agent.id.as_str(), by, at })
         .await

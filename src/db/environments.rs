@@ -144,7 +144,7 @@ impl Transaction for Change {
 }
 
 impl Change {
-    async fn enter(&self, connection: &mut Connection, kind: Kind) -> sqlx::Result<Timestamp> {
+    async fn enter(&self, connection: &mut Connection, kind: Kind) -> Result<Timestamp, Failure> {
         let entering = Entering {
             workspace: self.workspace.as_str(),
             kind,

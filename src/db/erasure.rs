@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::residue::Traces;
 use super::shared::{Backend, OneFile, Shared};
 use super::{log, rows};
+use crate::domain::id::VersionId;
 use crate::domain::{Error, Result};
 
 /// How long a redaction waits for reads under way before it answers 503.
@@ -14,8 +15,13 @@ const READERS_LEAVE_WITHIN: Duration = Duration::from_secs(1);
 impl Shared {
     /// Makes sure that no copy of redacted bytes is left: truncates the log, looks for traces in
     /// the file's free space, and rewrites the file where there are any or where it is not known
-    /// what to look for.
-    pub async fn erase(&self, connection: &mut Connection, traces: Option<&Traces>) -> Result<()> {
+    /// what to look for. What was noted when it began is done then.
+    pub async fn erase(
+        &self,
+        connection: &mut Connection,
+        traces: Option<&Traces>,
+        noted: &[VersionId],
+    ) -> Result<()> {
         if let Backend::Sqlite(OneFile { file: Some(file), .. }) = &self.backend {
             self.truncate(connection).await?;
             let rewrite = match traces {
@@ -27,7 +33,7 @@ impl Shared {
                 self.truncate(connection).await?;
             }
         }
-        let cleared = rows::clear_pending_erasures(connection).await;
+        let cleared = rows::clear_pending_erasures(connection, noted).await;
         cleared.map_err(|error| self.not_erased(error))
     }
 

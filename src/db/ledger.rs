@@ -3,7 +3,9 @@
 use super::connection::Connection;
 use super::script::Script;
 use super::sql::Sql;
+use super::transaction::Failure;
 use super::{batch, rows};
+use crate::domain::Error;
 use crate::domain::id::WorkspaceId;
 use crate::domain::journal::{Attribution, Entry, Kind};
 use crate::domain::time::Timestamp;
@@ -17,13 +19,18 @@ pub struct Entering<'a> {
     pub at: Timestamp,
 }
 
-/// Takes the next number and time of the workspace's ledger, and enters the change.
-pub async fn enter(connection: &mut Connection, entering: Entering<'_>) -> sqlx::Result<Timestamp> {
+/// Takes the next number and time of the workspace's ledger, and enters the change. The workspace may have
+/// been deleted since the credential was checked.
+pub async fn enter(
+    connection: &mut Connection,
+    entering: Entering<'_>,
+) -> Result<Timestamp, Failure> {
     let Entering { workspace, kind, subject, by, at } = entering;
     let mut read =
-        Sql::new("select last_seq, last_at from workspaces where id = $1").bind(workspace);
+        Sql::new("select last_seq, last_at from workspaces where id = $1 and deleted_at is null")
+            .bind(workspace);
     read.push(connection.dialect().lock());
-    let row = connection.fetch_one(read).await?;
+    let row = connection.fetch_optional(read).await?.ok_or_else(Error::revoked)?;
     let (seq, at) = rows::ledger(&row, 0)?.advance(at);
     let write = Sql::new("update workspaces set last_seq = $1, last_at = $2 where id = $3");
     connection.execute(write.bind(seq).bind(at.micros()).bind(workspace)).await?;

@@ -150,11 +150,19 @@ fn content(row: &Row, column: usize, sha256: Option<Sha256>) -> sqlx::Result<Opt
         .transpose()
 }
 
-pub async fn pending_erasures(connection: &mut Connection) -> sqlx::Result<bool> {
-    let sql = Sql::new("select 1 from pending_erasures limit 1");
-    Ok(connection.fetch_optional(sql).await?.is_some())
+/// The versions whose bytes have yet to be erased, whoever has redacted them.
+pub async fn pending_erasures(connection: &mut Connection) -> sqlx::Result<Vec<VersionId>> {
+    let rows = connection.fetch_all(Sql::new("select version_id from pending_erasures")).await?;
+    rows.iter().map(|row| row.get(0).map(VersionId::stored)).collect()
 }
 
-pub async fn clear_pending_erasures(connection: &mut Connection) -> sqlx::Result<()> {
-    connection.execute(Sql::new("delete from pending_erasures")).await.map(drop)
+pub async fn clear_pending_erasures(
+    connection: &mut Connection,
+    erased: &[VersionId],
+) -> sqlx::Result<()> {
+    for id in erased {
+        let sql = Sql::new("delete from pending_erasures where version_id = $1");
+        connection.execute(sql.bind(id.as_str())).await?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! One commit, and so one fsync, serves a whole batch. Nothing is answered before its commit; a
 //! client that goes away loses its answer and nothing else.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use super::commit::{self, Commits, Failed, Room};
 use super::residue::Traces;
 use super::shared::Shared;
 use super::{log, rows};
+use crate::domain::id::VersionId;
 use crate::domain::plan::{Change, Command, Outcome};
 use crate::domain::version::Version;
 use crate::domain::{Error, Result};
@@ -26,8 +28,10 @@ const QUEUE: usize = 1024;
 const CHECKPOINT_PAGES: usize = 1000;
 /// Why nothing is acknowledged after a panic.
 pub const STOPPED: &str = "the writer has stopped";
-/// How soon an erasure that a reader held up is tried again.
+/// How soon an erasure that was held up is tried again, first and at last: each try may take long, and
+/// nothing is written meanwhile.
 const ERASE_AGAIN: Duration = Duration::from_secs(1);
+const ERASE_AT_LAST: Duration = Duration::from_secs(30);
 
 enum Job {
     Command(Box<Command>, oneshot::Sender<Result<Outcome>>),
@@ -92,8 +96,9 @@ pub fn start(shared: Arc<Shared>) -> Result<Inbox> {
         shared,
         jobs,
         closing: closing.clone(),
-        pending: Pending::Nothing,
+        pending: Pending::default(),
         erase_at: None,
+        pause: ERASE_AGAIN,
         pages: 0,
     };
     let ended = CancellationToken::new();
@@ -113,16 +118,18 @@ struct Writer {
     pending: Pending,
     /// When an erasure that was held up is tried again, however busy the writer is.
     erase_at: Option<Instant>,
+    /// And how long after that once more.
+    pause: Duration,
     /// Pages written since the last checkpoint, roughly.
     pages: usize,
 }
 
-/// What redactions have left to erase.
-enum Pending {
-    Nothing,
-    Known(Traces),
-    /// What the last run left: its texts are gone from the rows, so it is not known what to look for.
-    Unknown,
+/// What redactions of this process have left to erase. Of others, those of the last run and of another
+/// server on the file, the texts are gone from the rows, so it is not known what to look for.
+#[derive(Default)]
+struct Pending {
+    traces: Traces,
+    versions: HashSet<VersionId>,
 }
 
 impl Writer {
@@ -162,10 +169,6 @@ impl Writer {
 
     /// What another process holds up is tried again later.
     async fn finish_erasures(&mut self) -> Result<()> {
-        let pending = rows::pending_erasures(&mut *self.shared.writing().await?).await;
-        if pending.map_err(|error| self.shared.failed(error))? {
-            self.pending = Pending::Unknown;
-        }
         match self.erase().await {
             Err(Error::Unavailable { retry: true, .. }) => Ok(()),
             done => done,
@@ -197,17 +200,30 @@ impl Writer {
         self.checkpoint().await;
     }
 
+    /// Erases all that is noted, and tries again later where that fails.
     async fn erase(&mut self) -> Result<()> {
-        let traces = match &self.pending {
-            Pending::Nothing => return Ok(()),
-            Pending::Known(traces) => Some(traces),
-            Pending::Unknown => None,
-        };
-        self.erase_at = Some(Instant::now() + ERASE_AGAIN);
+        let erased = self.erase_noted().await;
+        if erased.is_ok() {
+            (self.erase_at, self.pause) = (None, ERASE_AGAIN);
+        } else {
+            self.erase_at = Some(Instant::now() + self.pause);
+            self.pause = (self.pause * 2).min(ERASE_AT_LAST);
+        }
+        erased
+    }
+
+    async fn erase_noted(&mut self) -> Result<()> {
         self.shared.check()?;
-        self.shared.erase(&mut *self.shared.writing().await?, traces).await?;
-        self.erase_at = None;
-        self.pending = Pending::Nothing;
+        let mut connection = self.shared.writing().await?;
+        let noted = rows::pending_erasures(&mut connection).await;
+        let noted = noted.map_err(|error| self.shared.failed(error))?;
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let own = noted.iter().all(|version| self.pending.versions.contains(version));
+        let traces = own.then_some(&self.pending.traces);
+        self.shared.erase(&mut connection, traces, &noted).await?;
+        self.pending = Pending::default();
         self.pages = 0;
         Ok(())
     }
@@ -242,15 +258,8 @@ impl Commits for Writer {
 
 impl Pending {
     fn add(&mut self, version: &Version) {
-        match self {
-            Self::Nothing => {
-                let mut traces = Traces::default();
-                traces.add(version);
-                *self = Self::Known(traces);
-            }
-            Self::Known(traces) => traces.add(version),
-            Self::Unknown => {}
-        }
+        self.traces.add(version);
+        self.versions.insert(version.id.clone());
     }
 }
 
@@ -265,18 +274,18 @@ async fn until(at: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::location::{Location, Purpose};
+    use crate::db::shared::Backend;
+    use crate::db::sql::Sql;
     use crate::domain::access::Credential;
     use crate::domain::actor::Actor;
     use crate::domain::id::{ApiKeyId, RequestId, StoreId, WorkspaceId};
+    use crate::domain::limits::Limits;
     use crate::domain::time::Timestamp;
 
-    #[tokio::test]
-    async fn a_change_whose_writer_is_lost_may_have_been_made() {
-        let (sender, mut jobs) = mpsc::channel(1);
-        let [closing, ended] = [CancellationToken::new(), CancellationToken::new()];
-        let inbox = Inbox { jobs: sender, closing, ended, thread: Mutex::new(None) };
+    fn command() -> Command {
         let key = ApiKeyId::new("1");
-        let command = Command {
+        Command {
             workspace: WorkspaceId::new("1"),
             actor: Actor::ApiKey(key.clone()),
             credential: Credential::Key(key),
@@ -284,7 +293,42 @@ mod tests {
             reason: None,
             at: Timestamp::from_micros(0),
             change: Change::ArchiveStore { store: StoreId::new("1") },
-        };
+        }
+    }
+
+    /// A try takes a second here, as long as the first pause.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn between_two_tries_to_erase_others_have_their_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::File(folder.path().join("db"));
+        let shared = Shared::open(&location, Purpose::Upkeep, Limits::default()).unwrap();
+        let shared = Arc::new(shared);
+        for sql in [
+            "create table pending_erasures (version_id text primary key)",
+            "insert into pending_erasures values ('memver_1')",
+        ] {
+            shared.writing().await.unwrap().execute(Sql::new(sql)).await.unwrap();
+        }
+        let Backend::Sqlite(file) = &shared.backend else { panic!("it is a file") };
+        let _reader = file.gate.read().await;
+        let inbox = start(Arc::clone(&shared)).unwrap();
+        inbox.finish_erasures().await.unwrap();
+
+        for _ in 0..3 {
+            let begun = Instant::now();
+            // There is no such table; it is asked all the same.
+            assert!(inbox.submit(command()).await.is_err());
+            assert!(begun.elapsed() < Duration::from_millis(1900), "{:?}", begun.elapsed());
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_writer_is_lost_may_have_been_made() {
+        let (sender, mut jobs) = mpsc::channel(1);
+        let [closing, ended] = [CancellationToken::new(), CancellationToken::new()];
+        let inbox = Inbox { jobs: sender, closing, ended, thread: Mutex::new(None) };
+        let command = command();
 
         let lost = async { drop(jobs.recv().await) };
         let (answer, ()) = tokio::join!(inbox.submit(command.clone()), lost);

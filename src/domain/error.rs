@@ -96,6 +96,11 @@ impl Error {
         Self::unavailable("the server is shutting down")
     }
 
+    /// What a credential is told that was good when the request came in.
+    pub fn revoked() -> Self {
+        Self::Unauthenticated("this API key has been revoked".into())
+    }
+
     pub fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }

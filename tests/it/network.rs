@@ -306,12 +306,16 @@ async fn a_stopping_server_finishes_what_it_has_begun() {
 fn a_second_signal_ends_it_at_once_and_an_echo_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::serve(folder.path(), &["--api-key", KEY]);
-    // Under way for as long as the rest of its body is awaited.
-    let begun =
-        request(&server.address, KEY, "POST", "/v1/memory_stores", Some(&"x".into()), "close");
+    // Under way from the answer to its `expect` on, for as long as its body is awaited.
+    let head = format!(
+        "POST /v1/memory_stores HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n\
+         anthropic-beta: agent-memory-2026-07-22\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    );
     let mut stream = server.connect();
-    stream.write_all(&begun[..begun.len() - 1]).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut goes_on = [0; 21];
+    stream.read_exact(&mut goes_on).unwrap();
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue");
 
     server.signal("-TERM");
     server.signal("-TERM");

@@ -61,7 +61,7 @@ impl SessionChange {
         find_locked(connection, &self.workspace, &self.id).await
     }
 
-    async fn enter(&self, connection: &mut Connection, kind: Kind) -> sqlx::Result<Timestamp> {
+    async fn enter(&self, connection: &mut Connection, kind: Kind) -> Result<Timestamp, Failure> {
         let entering = Entering {
             workspace: self.workspace.as_str(),
             kind,

@@ -175,8 +175,7 @@ impl Overlay {
     /// How many stores the caller's workspace has. It may have been deleted since the credential
     /// was checked.
     pub(super) fn stores_of(&self, workspace: &WorkspaceId) -> Result<u64> {
-        let revoked = || Error::Unauthenticated("this API key has been revoked".into());
-        self.workspaces.get(workspace).copied().ok_or_else(revoked)
+        self.workspaces.get(workspace).copied().ok_or_else(Error::revoked)
     }
 
     pub(super) fn was_freed(&self, spot: &Spot) -> bool {

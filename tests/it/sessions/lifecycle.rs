@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::server::{NOW, column, text};
-use crate::support::{Server, Stage};
+use crate::support::{Database, Server, Stage};
 
 #[tokio::test]
 async fn a_session_carries_its_agent_its_stores_and_where_they_are_mounted() {
@@ -411,4 +411,33 @@ async fn null_is_no_list_no_budget_and_no_override() {
 
         assert!(message.starts_with("agent"), "{message}");
     }
+}
+
+/// A credential is good for half a second after another server has ended it.
+#[tokio::test]
+async fn nothing_is_made_in_a_workspace_that_was_deleted_meanwhile() {
+    let database = Database::fresh();
+    let (one, two) = (Server::on(&database).await, Server::on(&database).await);
+    let workspace = one.post("/x/v1/workspaces", json!({"name": "w"})).await.ok();
+    let workspace = text(&workspace, "id");
+    let key = json!({"name": "k", "workspace_id": workspace});
+    let key = text(&one.post("/x/v1/api_keys", key).await.ok(), "key").to_owned();
+    let make = async |path: &str, body: Value| two.call_as(&key, "POST", path, Some(body)).await;
+    let agent = json!({"name": "a", "model": "m"});
+    let environment = json!({"name": "e"});
+    let made = make("/v1/agents", agent.clone()).await.ok();
+    let place = make("/v1/environments", environment.clone()).await.ok();
+    let session = json!({"agent": made["id"], "environment_id": place["id"]});
+    one.delete(&format!("/x/v1/workspaces/{workspace}")).await.ok();
+
+    for (path, body) in
+        [("/v1/agents", agent), ("/v1/environments", environment), ("/v1/sessions", session)]
+    {
+        make(path, body).await.refused(401);
+    }
+
+    let left = "select count(*) from environments where deleted_at is null";
+    assert_eq!(database.direct().await.count(left).await, 0);
+    let last = format!("select kind from journal where ledger = '{workspace}' order by seq desc");
+    assert_eq!(database.direct().await.texts(&last).await[0], "workspace_deleted");
 }

@@ -234,6 +234,29 @@ async fn a_reader_that_holds_the_log_makes_it_503_until_it_is_gone() {
     assert_eq!(other.count("select count(*) from pending_erasures").await, 0);
 }
 
+/// What one server has noted and could not finish, another must not take for done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redaction_that_is_repeated_at_another_server_is_done_there() {
+    let (folder, one) = on_disk().await;
+    let two = open(&folder.path().join("db")).await;
+    let store = one.store().await;
+    let made = one.memory(&store, "/secret-path-of-mine", "secret content of mine").await;
+    one.delete(&format!("{store}/memories/{}", text(&made, "id"))).await.ok();
+    let redact = format!("{store}/memory_versions/{}/redact", text(&made, "memory_version_id"));
+    let mut reader = Direct::file(&folder.path().join("db"));
+    reader.run("begin").await;
+    reader.count("select count(*) from versions").await;
+
+    one.call("POST", &redact, None).await.refused(503);
+    two.call("POST", &redact, None).await.refused(503);
+    reader.run("rollback").await;
+    two.call("POST", &redact, None).await.ok();
+
+    assert_eq!(found(folder.path(), b"secret content of mine"), Vec::<String>::new());
+    assert_eq!(reader.count("select count(*) from pending_erasures").await, 0);
+    one.call("POST", &redact, None).await.ok();
+}
+
 /// Writers that never pause must not put the second attempt off.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_that_was_held_up_is_finished_while_others_write() {
