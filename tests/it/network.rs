@@ -301,28 +301,3 @@ async fn a_stopping_server_finishes_what_it_has_begun() {
     socket.served.await.unwrap();
     assert!(TcpStream::connect(&socket.address).is_err(), "the socket is closed");
 }
-
-#[test]
-fn a_second_signal_ends_it_at_once_and_an_echo_does_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Program::serve(folder.path(), &["--api-key", KEY]);
-    // Under way from the answer to its `expect` on, for as long as its body is awaited.
-    let head = format!(
-        "POST /v1/memory_stores HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n\
-         anthropic-beta: agent-memory-2026-07-22\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
-    );
-    let mut stream = server.connect();
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut goes_on = [0; 21];
-    stream.read_exact(&mut goes_on).unwrap();
-    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue");
-
-    server.signal("-TERM");
-    server.signal("-TERM");
-    std::thread::sleep(Duration::from_millis(700));
-    server.signal("-TERM");
-
-    let (status, log) = server.wait();
-    assert_eq!(status.code(), Some(1), "{log}");
-    assert_eq!(log.matches("ended at once by a second signal").count(), 1, "{log}");
-}
