@@ -11,6 +11,7 @@ mod battery;
 mod cli;
 mod contract;
 mod copy;
+mod figures;
 mod fuse;
 mod inspect;
 mod network;
