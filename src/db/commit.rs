@@ -160,7 +160,7 @@ pub fn failed(shared: &Shared, connection: &Connection, error: sqlx::Error) -> F
     match verdict::judge(&error) {
         Verdict::Conflict => Failed::Conflict,
         Verdict::Lost => Failed::Lost(shared.failed(error)),
-        Verdict::Unexpected => Failed::Refused(shared.failed(error)),
+        Verdict::Denied | Verdict::Unexpected => Failed::Refused(shared.failed(error)),
         Verdict::Busy | Verdict::DiskFull | Verdict::CantOpen | Verdict::Fatal => {
             Failed::Final(shared.failed(error))
         }

@@ -83,7 +83,7 @@ async fn write(
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Copied>> {
     let mut writing = target.opened(to).await?;
-    migrate::update(&mut writing).await?;
+    migrate::update(&mut writing, to).await?;
     let copy = Copy { from: reading, to: &mut writing, report, done: 0, of: 0 };
     let (copied, ledgers) = copy.run(to).await?;
     if ledgers_now(from).await? != ledgers {
@@ -99,7 +99,7 @@ async fn write(
 }
 
 async fn check_source(connection: &mut Connection, from: &Location) -> Result<()> {
-    let schema = migrate::schema(connection).await?;
+    let schema = migrate::schema(connection, from).await?;
     if schema.applied > 0 && !schema.missing.is_empty() {
         return Err(Error::Invalid(format!(
             "{from} has the older schema {}: run `memstored migrate` on it",

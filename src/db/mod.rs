@@ -68,7 +68,7 @@ use crate::domain::time::Timestamp;
 /// Compares a database's schema with the one that this program knows, without changing it.
 pub async fn schema(location: &Location) -> Result<Schema> {
     let shared = Shared::open(location, Purpose::Read, Limits::default())?;
-    let schema = migrate::schema(&mut *shared.opened(location).await?).await;
+    let schema = migrate::schema(&mut *shared.opened(location).await?, location).await;
     shared.close().await;
     schema
 }
@@ -76,7 +76,7 @@ pub async fn schema(location: &Location) -> Result<Schema> {
 /// Brings a database's schema up to date; answers how it stood before.
 pub async fn migrate(location: &Location) -> Result<Schema> {
     let shared = Shared::open(location, Purpose::Upkeep, Limits::default())?;
-    let before = migrate::update(&mut *shared.opened(location).await?).await;
+    let before = migrate::update(&mut *shared.opened(location).await?, location).await;
     shared.close().await;
     before
 }
@@ -103,7 +103,8 @@ impl Db {
         fresh: Fresh,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits)?);
-        let installation = migrate::run(&mut *shared.opened(location).await?, fresh).await?;
+        let installation =
+            migrate::run(&mut *shared.opened(location).await?, location, fresh).await?;
         shared.keep_heads(location).await?;
         let writes = match location {
             Location::Postgres(server) => {

@@ -12,6 +12,7 @@ mod cli;
 mod contract;
 mod copy;
 mod figures;
+mod foreign;
 mod fuse;
 mod inspect;
 mod network;

@@ -42,7 +42,7 @@ const VERSIONS: &str = "select count(*) from versions";
 impl Exam<'_> {
     /// Whether there is a schema that the rest can look at.
     pub(super) async fn schema(&mut self) -> bool {
-        let schema = match migrate::schema(self.connection).await {
+        let schema = match migrate::schema(self.connection, self.location).await {
             Ok(schema) => schema,
             Err(error) => {
                 self.no_schema(error).await;
