@@ -58,6 +58,11 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
     }
 }
 
+/// What the migrations are made of.
+pub fn texts(dialect: Dialect) -> impl Iterator<Item = &'static str> {
+    migrator(dialect).iter().map(|migration| migration.sql.as_str())
+}
+
 /// Compares schemas without changing anything; refuses one that is newer than this program, and
 /// another program's.
 pub async fn schema(connection: &mut Connection, location: &Location) -> Result<Schema> {

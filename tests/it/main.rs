@@ -11,6 +11,7 @@ mod battery;
 mod cli;
 mod contract;
 mod copy;
+mod falsified;
 mod figures;
 mod foreign;
 mod fuse;
