@@ -142,6 +142,7 @@ pub async fn commit(
     match transact(connection, commands, shared).await {
         Ok(committed) => {
             metrics::histogram!("memstored_commit_seconds").record(begun.elapsed().as_secs_f64());
+            shared.committed();
             Ok(committed)
         }
         Err(error) => {

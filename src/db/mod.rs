@@ -59,6 +59,7 @@ pub use sessions::{NewSessionRow, SessionChange};
 pub use tables::{Kind, TABLES, Table};
 pub use work::{OnWork, QueueStats, WorkChange};
 
+use self::dialect::sqlite;
 use self::location::Purpose;
 use self::shared::{Reader, Shared};
 use self::sql::Sql;
@@ -108,6 +109,9 @@ impl Db {
         let installation =
             migrate::run(&mut *shared.opened(location).await?, location, fresh).await?;
         shared.keep_heads(location).await?;
+        if location.file().is_some_and(sqlite::is_open_to_others) {
+            tracing::warn!("others may read the database: set the mode of its files to 0600");
+        }
         let writes = match location {
             Location::Postgres(server) => {
                 Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared), server.connections))

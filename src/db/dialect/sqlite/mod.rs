@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,6 +141,12 @@ pub fn beside(path: &Path) -> [PathBuf; 3] {
         name.push(end);
         name.into()
     })
+}
+
+/// Whether another user may read the file or one beside it.
+pub fn is_open_to_others(path: &Path) -> bool {
+    let open = |file: &Path| file.metadata().is_ok_and(|file| file.mode() & 0o077 != 0);
+    open(path) || beside(path).iter().any(|file| open(file))
 }
 
 /// Whether no process has the file open, and all of it is in it.
