@@ -42,7 +42,7 @@ async fn another_programs_database_is_refused_and_left_as_it_was(#[case] made: V
 
     let (folder, url) = (TempDir::new().unwrap(), database.url());
     for arguments in
-        [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["key", "create", "--name", "k"]]
+        [&["migrate"][..], &["key", "create", "--name", "k"], &["serve", "--listen", "127.0.0.1:0"]]
     {
         let output = run(folder.path(), &[arguments, &["--database-url", &url]].concat());
 

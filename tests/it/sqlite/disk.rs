@@ -115,6 +115,27 @@ fn fill_and_free(folder: &Path) {
 }
 
 #[test]
+fn a_database_that_another_process_holds_is_in_the_log_once() {
+    let folder = TempDir::new().unwrap();
+    let server = Program::serve(folder.path(), &["--api-key", KEY]);
+    let create = || server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"}))).0;
+    let holding = rusqlite::Connection::open(folder.path().join("memstored.db")).unwrap();
+
+    holding.execute_batch("begin immediate").unwrap();
+    assert_eq!(create(), 503);
+    holding.execute_batch("rollback").unwrap();
+    // What returns within a second was not over.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(create(), 200);
+
+    let (_, log) = server.stop();
+    for (level, says) in [("WARN", "database is busy\""), ("INFO", "database is busy no longer")] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(says)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(level), "{says}: {log}");
+    }
+}
+
+#[test]
 fn a_start_says_where_others_may_read_the_file() {
     let folder = TempDir::new().unwrap();
     let says = |program: Program| program.stop().1.contains("others may read the database");
