@@ -15,5 +15,6 @@ pub mod fuse;
 pub mod history;
 pub mod http;
 pub mod shutdown;
+pub mod spell;
 pub mod telemetry;
 pub mod wire;

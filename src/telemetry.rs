@@ -6,6 +6,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use metrics::{describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::NonBlockingBuilder;
 pub use tracing_appender::non_blocking::WorkerGuard;
@@ -58,5 +59,19 @@ pub fn start_figures() -> Result<PrometheusHandle> {
     let builder = builder
         .and_then(|builder| builder.set_buckets_for_metric(suffix("_commands"), &COMMANDS))
         .map_err(Error::internal)?;
-    builder.install_recorder().map_err(Error::internal)
+    let recorded = builder.install_recorder().map_err(Error::internal)?;
+    describe();
+    Ok(recorded)
+}
+
+/// What each figure counts, in its line of help.
+fn describe() {
+    describe_counter!("memstored_requests_total", "Answered requests, and refused heads");
+    describe_histogram!("memstored_request_seconds", "Time until the answer was ready");
+    describe_counter!(
+        "memstored_memories_read_total",
+        "Memories asked for by ID: from the database, or kept from an earlier read"
+    );
+    describe_histogram!("memstored_batch_commands", "Changes that were taken together");
+    describe_histogram!("memstored_commit_seconds", "Time of a transaction with its sync");
 }

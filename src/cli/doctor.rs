@@ -10,10 +10,11 @@ use crate::db::{Finding, Grade};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Looks at: whether the database can be reached, and how fast it answers; its schema; clocks; whole
-journals; whether a row can be written (it is taken back); on SQLite the file's integrity, its mode,
-redactions that are not erased yet, and room on the disk; on Postgres durability settings and free
-connections. Servers may run meanwhile. It reads the whole history, so it takes longer on a large
+Looks at: whether the database can be reached, and how fast it answers; its schema, with tables,
+indexes and triggers; clocks; whole journals; contents beside their sizes and hashes; whether a row
+can be written (it is taken back); on SQLite the file's integrity, its mode, redactions that are not
+erased yet, and room on the disk; on Postgres durability settings and free connections. What was
+changed together with its hash it can't find. Servers may run meanwhile. It reads the whole history, so it takes longer on a large
 one: on SQLite a redaction may have to wait meanwhile (503, and sent again). On Postgres it skips a
 look, with a warning, that waits 5 s for a lock or takes 5 minutes. Exits with 1 where something
 fails; a warning is no failure.

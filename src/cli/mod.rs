@@ -1,7 +1,9 @@
 //! The command line: one file a command. stdout is data, stderr is talk.
 
 mod copy;
+mod descriptors;
 mod doctor;
+mod figures;
 mod inspect;
 mod keys;
 mod later;
@@ -134,6 +136,10 @@ fn of_client(error: &ClientError) -> u8 {
 }
 
 type Done = Result<(), Failure>;
+
+fn cant(what: &str, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("can't {what}: {error}"))
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {

@@ -2,22 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use axum::routing::get;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use super::{Done, Failure, output};
+use super::figures::Figures;
+use super::{Done, Failure, cant, descriptors, output};
 use crate::app::{App, Settings};
 use crate::clock::{SystemClock, SystemSource};
 use crate::config::Serve;
 use crate::http::{self, Hosts, Http, Listener, Rate, Timeouts};
 use crate::{shutdown, telemetry};
-
-/// How often the recorder folds what it has counted, so that it stays small when nobody asks.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 pub async fn run(settings: Serve) -> Done {
     let _log = telemetry::start_log(&settings.log)?;
@@ -33,7 +28,8 @@ pub async fn run(settings: Serve) -> Done {
     let listener = Listener::bind(settings.listen, settings.limits.max_connections.get()).await;
     let listener =
         listener.map_err(|error| cant(&format!("listen on {}", settings.listen), &error))?;
-    let figures = figures(settings.metrics_listen, stop.clone()).await?;
+    let figures = Figures::bind(settings.metrics_listen).await?;
+    descriptors::provide(connections(&settings));
     let app = Arc::new(open(&settings).await?);
     let served = serve(&settings, &app, listener, figures, stop).await;
     app.close().await;
@@ -44,7 +40,7 @@ async fn serve(
     settings: &Serve,
     app: &Arc<App>,
     listener: Listener,
-    figures: Option<SocketAddr>,
+    figures: Option<Figures>,
     stop: CancellationToken,
 ) -> Done {
     let local = settings.listen.ip().is_loopback();
@@ -52,7 +48,7 @@ async fn serve(
     let key = first_key(settings, app, local).await?;
     app.start().await?;
     let address = listener.address().map_err(|error| cant("tell the address", &error))?;
-    greet(settings, address, figures, key.as_ref())?;
+    greet(settings, address, figures.as_ref().map(|figures| figures.address), key.as_ref())?;
 
     let http = Arc::new(Http {
         app: Arc::clone(app),
@@ -64,6 +60,9 @@ async fn serve(
             timeouts: Timeouts::default(),
         },
     });
+    if let Some(figures) = figures {
+        figures.serve(Arc::clone(&http), stop.clone());
+    }
     let router = http::router(Arc::clone(&http));
     listener.serve(http, router, stop).await;
     Ok(())
@@ -109,40 +108,21 @@ async fn first_key(
     }
     if !app.has_keys().await? {
         return Err(Failure::Failed(format!(
-            "{} is not a loopback address, and no API key exists yet: make one with \
-             `memstored key create`, or give --api-key",
+            "{} is not a loopback address, and there is no API key that is valid (none was made, or \
+             all are revoked or expired): make one with `memstored key create`, or give --api-key",
             settings.listen
         )));
     }
     Ok(None)
 }
 
-/// Serves the Prometheus figures on their own listener.
-async fn figures(
-    address: Option<SocketAddr>,
-    stop: CancellationToken,
-) -> Result<Option<SocketAddr>, Failure> {
-    let Some(address) = address else { return Ok(None) };
-    let handle = telemetry::start_figures()?;
-    let listener = tokio::net::TcpListener::bind(address).await;
-    let listener = listener.map_err(|error| cant(&format!("listen on {address}"), &error))?;
-    let address = listener.local_addr().map_err(|error| cant("tell the address", &error))?;
-    let upkeep = handle.clone();
-    let render = move || async move { handle.render() };
-    let router = Router::new().route("/metrics", get(render));
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            upkeep.run_upkeep();
-        }
-    });
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the figures are no longer served");
-        }
-    });
-    Ok(Some(address))
+/// Connections that may be open at one time, to clients and to the database.
+fn connections(settings: &Serve) -> usize {
+    let limits = &settings.limits;
+    let clients = limits.max_connections.get();
+    clients
+        .saturating_add(Figures::CONNECTIONS)
+        .saturating_add(limits.max_database_connections.get())
 }
 
 fn greet(
@@ -184,8 +164,4 @@ Try it in Python:
   print(client.beta.memory_stores.memories.list(store.id).data)
 "#
     ))
-}
-
-fn cant(what: &str, error: &std::io::Error) -> Failure {
-    Failure::Failed(format!("can't {what}: {error}"))
 }

@@ -142,6 +142,7 @@ pub async fn commit(
     match transact(connection, commands, shared).await {
         Ok(committed) => {
             metrics::histogram!("memstored_commit_seconds").record(begun.elapsed().as_secs_f64());
+            shared.committed();
             Ok(committed)
         }
         Err(error) => {
@@ -160,7 +161,7 @@ pub fn failed(shared: &Shared, connection: &Connection, error: sqlx::Error) -> F
     match verdict::judge(&error) {
         Verdict::Conflict => Failed::Conflict,
         Verdict::Lost => Failed::Lost(shared.failed(error)),
-        Verdict::Unexpected => Failed::Refused(shared.failed(error)),
+        Verdict::Denied | Verdict::Unexpected => Failed::Refused(shared.failed(error)),
         Verdict::Busy | Verdict::DiskFull | Verdict::CantOpen | Verdict::Fatal => {
             Failed::Final(shared.failed(error))
         }

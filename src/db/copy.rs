@@ -3,26 +3,16 @@
 //! The source is read in one state, the target is written in one transaction and read back before
 //! its commit: it is the whole source afterwards, or as empty as before.
 
-use std::collections::VecDeque;
-
-use sha2::{Digest, Sha256};
-
 use super::connection::Connection;
 use super::dialect::Dialect;
 use super::location::{Location, Purpose};
+use super::pages::Pages;
 use super::shared::Shared;
-use super::sql::{Arg, Row, Sql};
+use super::sql::Sql;
 use super::tables::{TABLES, Table};
-use super::{migrate, verdict};
+use super::{intact, migrate, verdict};
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
-
-/// Rows that are read or written at once.
-const ROWS: usize = 100;
-/// Bytes of contents that are read or written at once; a larger content goes alone.
-const BYTES: i64 = 8 << 20;
-/// Rows whose contents are measured at once, before they are read.
-const MEASURED: usize = 1000;
 
 const LEDGERS: &str = "select cast((select coalesce(sum(last_seq), 0) from stores) + \
                        (select coalesce(sum(last_seq), 0) from workspaces) + \
@@ -83,7 +73,7 @@ async fn write(
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Copied>> {
     let mut writing = target.opened(to).await?;
-    migrate::update(&mut writing).await?;
+    migrate::update(&mut writing, to).await?;
     let copy = Copy { from: reading, to: &mut writing, report, done: 0, of: 0 };
     let (copied, ledgers) = copy.run(to).await?;
     if ledgers_now(from).await? != ledgers {
@@ -99,7 +89,7 @@ async fn write(
 }
 
 async fn check_source(connection: &mut Connection, from: &Location) -> Result<()> {
-    let schema = migrate::schema(connection).await?;
+    let schema = migrate::schema(connection, from).await?;
     if schema.applied > 0 && !schema.missing.is_empty() {
         return Err(Error::Invalid(format!(
             "{from} has the older schema {}: run `memstored migrate` on it",
@@ -179,8 +169,14 @@ impl Copy<'_> {
 
     async fn table(&mut self, table: &'static Table) -> Result<Copied> {
         let mut pages = Pages::of(table);
-        while let Some(rows) = pages.next(self.from).await? {
+        while let Some(rows) = pages.next(self.from).await.map_err(verdict::trouble)? {
             self.advance(table, false, rows.len());
+            if let Some(version) = intact::altered(table, &rows).next() {
+                return Err(Error::Invalid(format!(
+                    "version {version} of the source does not have the content that its hash and \
+                     size say, so nothing was copied: look the source over with `memstored doctor`"
+                )));
+            }
             let mut sql = Sql::default();
             sql.push(&format!("insert into {} ({}) ", table.name, table.names()));
             sql.push_values(rows, |row| row);
@@ -192,7 +188,7 @@ impl Copy<'_> {
     /// Reads a table back.
     async fn compare(&mut self, table: &'static Table, copied: &Copied) -> Result<()> {
         let mut pages = Pages::of(table);
-        while let Some(rows) = pages.next(self.to).await? {
+        while let Some(rows) = pages.next(self.to).await.map_err(verdict::trouble)? {
             self.advance(table, true, rows.len());
         }
         if pages.finish() != *copied {
@@ -223,121 +219,4 @@ async fn count(connection: &mut Connection, table: &Table) -> Result<u64> {
     sql.push(table.name);
     let count = connection.fetch_one(sql).await.and_then(|row| row.get::<i64>(0));
     count.map(i64::unsigned_abs).map_err(verdict::trouble)
-}
-
-/// The rows of a table in the order of its primary key, counted and hashed as they come.
-struct Pages {
-    table: &'static Table,
-    after: Option<Vec<Arg>>,
-    /// Keys of the next rows, and how large their contents are.
-    measured: VecDeque<(Vec<Arg>, i64)>,
-    rows: u64,
-    digest: Sha256,
-}
-
-impl Pages {
-    fn of(table: &'static Table) -> Self {
-        let (measured, digest) = (VecDeque::new(), Sha256::new());
-        Self { table, after: None, measured, rows: 0, digest }
-    }
-
-    async fn next(&mut self, connection: &mut Connection) -> Result<Option<Vec<Vec<Arg>>>> {
-        let table = self.table;
-        let last = match table.large() {
-            Some(column) => {
-                self.measure(column, connection).await.map_err(verdict::trouble)?;
-                let last = self.last();
-                if last.is_none() {
-                    return Ok(None);
-                }
-                last
-            }
-            None => None,
-        };
-        let mut sql = Sql::default();
-        sql.push(&format!("select {} from {}", table.names(), table.name));
-        self.within(&mut sql, last, ROWS);
-        let rows = connection.fetch_all(sql).await;
-        let values = |row: &Row| table.values(row, table.columns.len());
-        let rows = rows.and_then(|rows| rows.iter().map(values).collect());
-        let rows: Vec<Vec<Arg>> = rows.map_err(verdict::trouble)?;
-        for row in &rows {
-            add(&mut self.digest, row);
-            self.rows += 1;
-        }
-        self.after = rows.last().map(|last| last[..table.key].to_vec());
-        Ok((!rows.is_empty()).then_some(rows))
-    }
-
-    /// Asks how large the next contents are, which takes none of them.
-    async fn measure(
-        &mut self,
-        column: &'static str,
-        connection: &mut Connection,
-    ) -> sqlx::Result<()> {
-        if !self.measured.is_empty() {
-            return Ok(());
-        }
-        let Table { name, key, .. } = self.table;
-        let names = self.table.key_names();
-        let mut sql = Sql::default();
-        sql.push(&format!(
-            "select {names}, cast(coalesce(length({column}), 0) as bigint) from {name}"
-        ));
-        self.within(&mut sql, None, MEASURED);
-        for row in connection.fetch_all(sql).await? {
-            self.measured.push_back((self.table.values(&row, *key)?, row.get(*key)?));
-        }
-        Ok(())
-    }
-
-    /// The key of the last of the measured rows that go together.
-    fn last(&mut self) -> Option<Vec<Arg>> {
-        let (mut last, mut bytes) = (None, 0);
-        for _ in 0..ROWS {
-            let next = self.measured.pop_front_if(|(_, size)| {
-                bytes += *size;
-                last.is_none() || bytes <= BYTES
-            });
-            let Some((key, _)) = next else { break };
-            last = Some(key);
-        }
-        last
-    }
-
-    /// Takes the next rows, up to and with `last` where it is given.
-    fn within(&self, sql: &mut Sql, last: Option<Vec<Arg>>, rows: usize) {
-        let key = self.table.key_names();
-        let mut word = "where";
-        for (sign, bound) in [(">", self.after.clone()), ("<=", last)] {
-            if let Some(bound) = bound {
-                sql.push(&format!(" {word} ({key}) {sign} (")).push_list(bound).push(")");
-                word = "and";
-            }
-        }
-        sql.push(&format!(" order by {key} limit {rows}"));
-    }
-
-    fn finish(self) -> Copied {
-        Copied { table: self.table.name, rows: self.rows, sha256: self.digest.finalize().into() }
-    }
-}
-
-/// Adds a row so that no two different ones give the same bytes.
-fn add(digest: &mut Sha256, row: &[Arg]) {
-    for value in row {
-        let number;
-        let (kind, bytes): (u8, &[u8]) = match value {
-            Arg::Text(None) | Arg::Integer(None) | Arg::Bytes(None) => (0, &[]),
-            Arg::Text(Some(text)) => (1, text.as_bytes()),
-            Arg::Integer(Some(value)) => {
-                number = value.to_be_bytes();
-                (2, &number)
-            }
-            Arg::Bytes(Some(bytes)) => (3, bytes),
-        };
-        digest.update([kind]);
-        digest.update(u64::try_from(bytes.len()).unwrap_or(0).to_be_bytes());
-        digest.update(bytes);
-    }
 }

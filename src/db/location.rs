@@ -83,6 +83,9 @@ impl FromStr for Location {
         match path {
             "" => Err(refuse()),
             ":memory:" => Ok(Self::Memory),
+            path if path.contains('?') => Err(Error::invalid(
+                "database URL sqlite:PATH takes no parameters, so PATH has no question mark",
+            )),
             path => Ok(Self::File(path.into())),
         }
     }
@@ -106,6 +109,13 @@ fn without_secrets(url: &str) -> String {
 fn may_be_shown(name: &str, query: &str) -> bool {
     let of_name = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
     (1..=30).contains(&name.len()) && name.bytes().all(of_name) && !query.contains('@')
+}
+
+/// Whether a password that is not percent-encoded made the rest of it look like a database's name.
+fn is_cut(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let place = rest.split_once('?').map_or(rest, |(place, _)| place);
+    place.contains('#') || place.split_once('/').is_some_and(|(_, name)| name.contains('@'))
 }
 
 /// The driver's names of what a URL may set. It ignores any other, a mistyped `sslmode` too.
@@ -146,6 +156,12 @@ impl FromStr for Server {
     type Err = Error;
 
     fn from_str(url: &str) -> Result<Self> {
+        if is_cut(url) {
+            return Err(Error::invalid(
+                "database URL has a # or, after a /, an @: in a password write # as %23, / as %2F \
+                 and @ as %40, or give it as PGPASSWORD",
+            ));
+        }
         let (_, query) = url.split_once('?').unwrap_or_default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
@@ -255,7 +271,15 @@ mod tests {
         assert_eq!(shown("sqlite::memory:").unwrap(), "sqlite::memory:");
         assert_eq!(shown("sqlite:notes.db").unwrap(), "sqlite:notes.db");
         assert_eq!(shown("sqlite:///var/notes.db").unwrap(), "sqlite:/var/notes.db");
-        for bad in ["", "sqlite:", "notes.db", "mysql://db", "postgres", "postgres://a:b:c"] {
+        for bad in [
+            "",
+            "sqlite:",
+            "sqlite:notes.db?mode=ro",
+            "notes.db",
+            "mysql://db",
+            "postgres",
+            "postgres://a:b:c",
+        ] {
             assert_eq!(shown(bad), None, "{bad}");
         }
     }
@@ -276,6 +300,9 @@ mod tests {
     #[test]
     fn a_refusal_repeats_no_part_of_a_password() {
         for url in [
+            "postgres://ann:12/kret@host/db",
+            "postgres://ann:12#kret@host/db",
+            "postgres://ann:12/se?kret@host/db",
             "postgres://ann:se?kret7@host/db",
             "postgres://ann:se?kret@host/db",
             "postgres://ann:se?x&kret@host/db",

@@ -7,8 +7,9 @@
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::connection::Connection;
-use super::dialect::Dialect;
-use super::schema::{Applied, check};
+use super::dialect::{Dialect, Verdict};
+use super::location::Location;
+use super::schema::{Applied, Tables, begins, check, foreign};
 use super::script::Script;
 use super::sql::Sql;
 use super::{batch, verdict};
@@ -57,11 +58,23 @@ fn migrator(dialect: Dialect) -> &'static Migrator {
     }
 }
 
-/// Compares schemas without changing anything; refuses one that is newer than this program.
-pub async fn schema(connection: &mut Connection) -> Result<Schema> {
-    let applied = applied(connection).await.map_err(verdict::trouble)?;
+/// What the migrations are made of.
+pub fn texts(dialect: Dialect) -> impl Iterator<Item = &'static str> {
+    migrator(dialect).iter().map(|migration| migration.sql.as_str())
+}
+
+/// Compares schemas without changing anything; refuses one that is newer than this program, and
+/// another program's.
+pub async fn schema(connection: &mut Connection, location: &Location) -> Result<Schema> {
+    let applied = applied(connection).await.map_err(|error| trouble(error, location))?;
     let migrator = migrator(connection.dialect());
-    check(&applied, migrator).map_err(in_words)?;
+    if !begins(&applied, migrator) {
+        let tables = tables(connection).await.map_err(|error| trouble(error, location))?;
+        if tables.are_foreign(&applied) {
+            return Err(foreign(location));
+        }
+    }
+    check(&applied, migrator).map_err(|error| in_words(error, location))?;
     let missing = migrator.iter().filter(|migration| !applied.contains_key(&migration.version));
     Ok(Schema {
         applied: applied.keys().last().copied().unwrap_or(0),
@@ -88,7 +101,28 @@ async fn applied(connection: &mut Connection) -> sqlx::Result<Applied> {
     rows.iter().map(|row| Ok((row.get(0)?, (row.get(1)?, row.get::<i64>(2)? == 1)))).collect()
 }
 
-fn in_words(error: MigrateError) -> Error {
+/// One statement, so that of an instance that is just migrating it sees all signs or none.
+async fn tables(connection: &mut Connection) -> sqlx::Result<Tables> {
+    let row = connection.fetch_one(Sql::new(connection.dialect().tables())).await?;
+    Ok(Tables { others: row.get(0)?, signs: row.get(1)? })
+}
+
+/// Says who has to do something where a right is missing.
+fn trouble(error: sqlx::Error, location: &Location) -> Error {
+    match verdict::judge(&error) {
+        Verdict::Denied => Error::Unavailable {
+            reason: format!(
+                "{location}: {}: the owner of its schema has to run `memstored migrate`, and to \
+                 grant this role its rights",
+                verdict::words(&error)
+            ),
+            retry: false,
+        },
+        _ => verdict::trouble(error),
+    }
+}
+
+fn in_words(error: MigrateError, location: &Location) -> Error {
     let reason = match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => format!(
             "this database has schema {version}, which this memstored does not know: it was \
@@ -103,7 +137,7 @@ fn in_words(error: MigrateError) -> Error {
              number: it was made by a version that was never released"
         ),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            return verdict::trouble(error);
+            return trouble(error, location);
         }
         other => return Error::internal(other),
     };
@@ -111,10 +145,15 @@ fn in_words(error: MigrateError) -> Error {
 }
 
 /// Brings the schema up to date, and reads the installation or founds it.
-pub async fn run(connection: &mut Connection, fresh: Fresh) -> Result<Installation> {
-    update(connection).await?;
-    if let Some(found) = installation(connection).await.map_err(verdict::trouble)? {
-        return Ok(found);
+pub async fn run(
+    connection: &mut Connection,
+    location: &Location,
+    fresh: Fresh,
+) -> Result<Installation> {
+    update(connection, location).await?;
+    let known = installation(connection).await.map_err(|error| trouble(error, location))?;
+    if let Some(known) = known {
+        return Ok(known);
     }
     match found(connection, fresh).await {
         Ok(installation) => Ok(installation),
@@ -126,13 +165,14 @@ pub async fn run(connection: &mut Connection, fresh: Fresh) -> Result<Installati
 }
 
 /// Applies what is missing. On Postgres the migrator holds an advisory lock meanwhile.
-pub async fn update(connection: &mut Connection) -> Result<Schema> {
-    let before = schema(connection).await?;
+pub async fn update(connection: &mut Connection, location: &Location) -> Result<Schema> {
+    let before = schema(connection, location).await?;
     if !before.missing.is_empty() {
         let migrator = migrator(connection.dialect());
-        connection.migrate(migrator).await.map_err(in_words)?;
+        let migrated = connection.migrate(migrator).await;
+        migrated.map_err(|error| in_words(error, location))?;
         // A newer program may have been faster.
-        schema(connection).await?;
+        schema(connection, location).await?;
     }
     Ok(before)
 }

@@ -16,6 +16,7 @@ mod erasure;
 mod events;
 mod examine;
 mod heads;
+mod intact;
 mod journal;
 mod keys;
 mod lanes;
@@ -24,6 +25,7 @@ mod location;
 mod log;
 mod memories;
 mod migrate;
+mod pages;
 mod polls;
 mod reap;
 mod residue;
@@ -57,6 +59,7 @@ pub use sessions::{NewSessionRow, SessionChange};
 pub use tables::{Kind, TABLES, Table};
 pub use work::{OnWork, QueueStats, WorkChange};
 
+use self::dialect::sqlite;
 use self::location::Purpose;
 use self::shared::{Reader, Shared};
 use self::sql::Sql;
@@ -68,7 +71,7 @@ use crate::domain::time::Timestamp;
 /// Compares a database's schema with the one that this program knows, without changing it.
 pub async fn schema(location: &Location) -> Result<Schema> {
     let shared = Shared::open(location, Purpose::Read, Limits::default())?;
-    let schema = migrate::schema(&mut *shared.opened(location).await?).await;
+    let schema = migrate::schema(&mut *shared.opened(location).await?, location).await;
     shared.close().await;
     schema
 }
@@ -76,7 +79,7 @@ pub async fn schema(location: &Location) -> Result<Schema> {
 /// Brings a database's schema up to date; answers how it stood before.
 pub async fn migrate(location: &Location) -> Result<Schema> {
     let shared = Shared::open(location, Purpose::Upkeep, Limits::default())?;
-    let before = migrate::update(&mut *shared.opened(location).await?).await;
+    let before = migrate::update(&mut *shared.opened(location).await?, location).await;
     shared.close().await;
     before
 }
@@ -103,8 +106,12 @@ impl Db {
         fresh: Fresh,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::open(location, Purpose::Serve(durability), limits)?);
-        let installation = migrate::run(&mut *shared.opened(location).await?, fresh).await?;
+        let installation =
+            migrate::run(&mut *shared.opened(location).await?, location, fresh).await?;
         shared.keep_heads(location).await?;
+        if location.file().is_some_and(sqlite::is_open_to_others) {
+            tracing::warn!("others may read the database: set the mode of its files to 0600");
+        }
         let writes = match location {
             Location::Postgres(server) => {
                 Writes::Lanes(lanes::Lanes::new(Arc::clone(&shared), server.connections))

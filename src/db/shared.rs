@@ -20,6 +20,7 @@ use super::residue::DatabaseFile;
 use super::verdict;
 use crate::domain::limits::Limits;
 use crate::domain::{Error, Result};
+use crate::spell::Spell;
 
 /// Memories that are kept near, with their contents.
 const KEPT_BYTES: u64 = 32 << 20;
@@ -28,6 +29,9 @@ pub struct Shared {
     pub backend: Backend,
     /// Why nothing may be acknowledged any more, once that is so.
     broken: OnceLock<String>,
+    /// Troubles of changes that pass by themselves.
+    full: Spell,
+    busy: Spell,
     pub limits: Limits,
     /// Wakes the reaper when a store was deleted.
     pub deleted: Notify,
@@ -101,6 +105,8 @@ impl Shared {
         Ok(Self {
             backend,
             broken: OnceLock::new(),
+            full: Spell::default(),
+            busy: Spell::default(),
             limits,
             deleted: Notify::new(),
             arrivals: watch::Sender::new(()),
@@ -222,12 +228,35 @@ impl Shared {
     /// Turns a database error into an answer, and remembers one after which no commit can be
     /// trusted.
     pub fn failed(&self, error: sqlx::Error) -> Error {
-        if verdict::judge(&error) == Verdict::Fatal {
-            let reason = format!("the database file can't be trusted until a restart: {error}");
-            tracing::error!(reason, "no write is acknowledged any more");
-            let _ = self.broken.set(reason);
+        match verdict::judge(&error) {
+            Verdict::Fatal => {
+                let reason = format!("the database file can't be trusted until a restart: {error}");
+                tracing::error!(reason, "no write is acknowledged any more");
+                let _ = self.broken.set(reason);
+            }
+            Verdict::DiskFull => {
+                if let Some(times) = self.full.met() {
+                    tracing::warn!(%error, times, "the disk is full");
+                }
+            }
+            Verdict::Busy => {
+                if let Some(times) = self.busy.met() {
+                    tracing::warn!(%error, times, "the database is busy");
+                }
+            }
+            _ => {}
         }
         self.check().err().unwrap_or_else(|| verdict::trouble(error))
+    }
+
+    /// Says that troubles are over, once something was committed.
+    pub fn committed(&self) {
+        if let Some(times) = self.full.over() {
+            tracing::info!(times, "the disk has room again");
+        }
+        if let Some(times) = self.busy.over() {
+            tracing::info!(times, "the database is busy no longer");
+        }
     }
 
     /// Closes after the changes that have begun; a file's log is emptied, as far as other processes

@@ -66,6 +66,7 @@ impl<T: Transaction> Attempt for Once<'_, T> {
             Failure::Database(error) => commit::failed(self.shared, &connection, error),
             Failure::Refused(error) => Failed::Final(error),
         })?;
+        self.shared.committed();
         fold(self.shared, &mut connection).await;
         Ok(done)
     }

@@ -36,7 +36,7 @@ pub fn trouble(error: sqlx::Error) -> Error {
         Verdict::DiskFull => Error::unavailable("the disk is full: nothing was written"),
         Verdict::CantOpen => Error::unavailable("the database can't be opened"),
         Verdict::Lost => Error::unavailable("the database can't be reached: try again"),
-        Verdict::Fatal | Verdict::Unexpected => Error::internal(words(&error)),
+        Verdict::Denied | Verdict::Fatal | Verdict::Unexpected => Error::internal(words(&error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The outermost layer: the request's ID, Host and Origin, the deadline, the envelope, the headers
 //! that every answer has, the log and the figures.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -23,6 +24,10 @@ pub struct Context {
     pub caller: Arc<OnceLock<Caller>>,
 }
 
+/// Who is at the other end of the connection; a proxy, where there is one.
+#[derive(Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// Marks an answer that is complete although its status is one of an error.
 #[derive(Clone)]
 pub struct Whole;
@@ -31,6 +36,7 @@ pub async fn edge(State(http): State<Arc<Http>>, mut request: Request, next: Nex
     let begun = Instant::now();
     let context = Context { request: http.app.new_request(), caller: Arc::default() };
     request.extensions_mut().insert(context.clone());
+    let peer = request.extensions().get::<Peer>().copied();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
@@ -51,12 +57,15 @@ pub async fn edge(State(http): State<Arc<Http>>, mut request: Request, next: Nex
     ];
     metrics::counter!("memstored_requests_total", &labels).increment(1);
     metrics::histogram!("memstored_request_seconds", &labels[..2]).record(seconds);
+    // So that who guesses at keys can be found. Nobody else's address is written down.
+    let peer = peer.filter(|_| status == StatusCode::UNAUTHORIZED);
     tracing::info!(
         request_id = %context.request,
         method,
         route,
         status = status.as_u16(),
         seconds,
+        peer = peer.map(|Peer(address)| tracing::field::display(address)),
         workspace = context.caller.get().map(|caller| caller.workspace.as_str()),
         credential = context.caller.get().map(|caller| caller.credential.as_str()),
         "answered"

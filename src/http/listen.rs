@@ -13,18 +13,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::Http;
+use super::edge::Peer;
 use super::socket::{BUSY, HEAD_BYTES, Held, IDLE, Phase, Socket, Streaming};
+use crate::spell::Spell;
 
 const BUFFER_BYTES: usize = 65_536;
 /// How long requests under way are waited for at the end.
@@ -36,13 +40,14 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub struct Listener {
     socket: TcpListener,
     connections: Arc<Semaphore>,
+    refused: Spell,
 }
 
 impl Listener {
     pub async fn bind(address: SocketAddr, max_connections: usize) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let connections = Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS));
-        Ok(Self { socket, connections: Arc::new(connections) })
+        Ok(Self { socket, connections: Arc::new(connections), refused: Spell::default() })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -53,17 +58,9 @@ impl Listener {
     pub async fn serve(self, http: Arc<Http>, router: Router, stop: CancellationToken) {
         let connections = TaskTracker::new();
         loop {
-            let accepted = tokio::select! {
+            let (stream, permit) = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = self.accept() => accepted,
-            };
-            let (stream, permit) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "can't accept a connection");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
-                }
+                accepted = self.next() => accepted,
             };
             let (http, router, stop) = (Arc::clone(&http), router.clone(), stop.clone());
             connections.spawn(async move {
@@ -79,7 +76,27 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    /// The next connection, however often it has to be asked for.
+    async fn next(&self) -> (TcpStream, OwnedSemaphorePermit) {
+        loop {
+            match self.accept().await {
+                Ok(accepted) => {
+                    if let Some(times) = self.refused.over() {
+                        tracing::info!(times, "connections are accepted again");
+                    }
+                    return accepted;
+                }
+                Err(error) => {
+                    if let Some(times) = self.refused.met() {
+                        tracing::warn!(%error, times, "can't accept a connection");
+                    }
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
         let permit = Arc::clone(&self.connections).acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
         let (stream, _) = self.socket.accept().await?;
@@ -119,10 +136,14 @@ async fn exchange(
     stop: &CancellationToken,
 ) -> hyper::Result<Option<TcpStream>> {
     let phase = Arc::new(Phase::default());
-    let socket = Socket::new(stream, Arc::clone(&phase), Arc::clone(http));
+    let peer = stream.peer_addr().ok().map(|peer| Peer(peer.ip().to_canonical()));
+    let socket = Socket::new(stream, Arc::clone(&phase), peer, Arc::clone(http));
     let router = router.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         phase.set(BUSY);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         answer(Arc::clone(&phase), router.clone().oneshot(request))
     });
     let mut connection = http1::Builder::new()

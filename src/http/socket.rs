@@ -20,9 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::edge::Peer;
 use super::error::envelope;
 use super::{Http, Timeouts};
 use crate::domain::Error;
+use crate::domain::id::RequestId;
 
 /// Bytes of a request's head.
 pub const HEAD_BYTES: usize = 16_384;
@@ -90,6 +92,7 @@ impl Phase {
 pub struct Socket {
     stream: TcpStream,
     phase: Arc<Phase>,
+    peer: Option<Peer>,
     http: Arc<Http>,
     /// What `timer` was set for.
     timed: u8,
@@ -103,10 +106,11 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, phase: Arc<Phase>, http: Arc<Http>) -> Self {
+    pub fn new(stream: TcpStream, phase: Arc<Phase>, peer: Option<Peer>, http: Arc<Http>) -> Self {
         Self {
             stream,
             phase,
+            peer,
             http,
             timed: NEVER,
             timer: None,
@@ -119,6 +123,17 @@ impl Socket {
     /// The socket itself, and whether it is only set aside.
     pub fn into_parts(self) -> (TcpStream, bool) {
         (self.stream, self.set_aside)
+    }
+
+    /// Writes down, counts and words the refusal of a head.
+    fn refuse(&self, status: StatusCode) -> Vec<u8> {
+        let request = self.http.app.new_request();
+        let labels = [("method", "(none)"), ("route", "(none)"), ("status", status.as_str())];
+        let labels = labels.map(|(name, value)| (name, value.to_owned()));
+        metrics::counter!("memstored_requests_total", &labels).increment(1);
+        let peer = self.peer.map(|Peer(address)| tracing::field::display(address));
+        tracing::info!(request_id = %request, status = status.as_u16(), peer, "refused a head");
+        refusal(status, &request, &self.http)
     }
 
     fn timeouts(&self) -> &Timeouts {
@@ -192,7 +207,8 @@ impl AsyncRead for Socket {
         }
         if phase == HEAD {
             // hyper would only close; whether the client still reads is its own affair.
-            let _ = self.stream.try_write(&refusal(StatusCode::REQUEST_TIMEOUT, &self.http));
+            let refusal = self.refuse(StatusCode::REQUEST_TIMEOUT);
+            let _ = self.stream.try_write(&refusal);
         }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -208,7 +224,7 @@ impl AsyncWrite for Socket {
             && self.phase.get() != BUSY
             && let Some(status) = hypers_refusal(buf)
         {
-            self.refusal = Some(refusal(status, &self.http));
+            self.refusal = Some(self.refuse(status));
         }
         if self.refusal.is_some() {
             return self.write_refusal(cx).map_ok(|()| buf.len());
@@ -243,7 +259,7 @@ fn hypers_refusal(bytes: &[u8]) -> Option<StatusCode> {
     (empty && !head.contains("\r\nrequest-id:")).then_some(status)
 }
 
-fn refusal(status: StatusCode, http: &Http) -> Vec<u8> {
+fn refusal(status: StatusCode, request: &RequestId, http: &Http) -> Vec<u8> {
     let reason = status.canonical_reason().unwrap_or("Bad Request");
     let error = Error::Invalid(match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
@@ -255,13 +271,11 @@ fn refusal(status: StatusCode, http: &Http) -> Vec<u8> {
         }
         _ => format!("the request is not valid HTTP/1.1: {reason}"),
     });
-    let request = http.app.new_request();
     let kind = match status {
         StatusCode::REQUEST_TIMEOUT => "timeout_error",
         _ => "invalid_request_error",
     };
-    let body = envelope(kind, &error, &request);
-    tracing::info!(request_id = %request, status = status.as_u16(), "refused a head");
+    let body = envelope(kind, &error, request);
     let mut answer = format!(
         "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\nrequest-id: {request}\r\nanthropic-organization-id: {}\r\n\r\n",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::IntoResponse;
 use futures_util::stream;
 use secrecy::{ExposeSecret, SecretString};
@@ -43,7 +43,12 @@ pub async fn stream(
         let frame = state.next().await?;
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(frame)), state))
     });
-    let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    let kind = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        // nginx would hold frames back until it has some kilobytes.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     let mut response = (kind, Body::from_stream(frames)).into_response();
     response.extensions_mut().insert(Streaming);
     Ok(response)

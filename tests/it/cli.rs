@@ -122,6 +122,19 @@ fn a_key_that_was_made_with_less_is_not_configured(#[case] made: &[&str], #[case
 }
 
 #[test]
+fn a_start_without_a_valid_key_says_that_it_may_be_revoked() {
+    let folder = TempDir::new().unwrap();
+    let made = run_json(folder.path(), &["key", "create", "--json"]);
+    run_json(folder.path(), &["key", "revoke", "--json", text(&made, "id")]);
+
+    let refused = run(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
+
+    assert_eq!(code(&refused), 1);
+    let said = "no API key that is valid (none was made, or all are revoked or expired)";
+    assert!(errors(&refused).contains(said), "{}", errors(&refused));
+}
+
+#[test]
 fn an_in_memory_database_is_gone_at_exit() {
     let folder = TempDir::new().unwrap();
     let arguments = ["--database-url", "sqlite::memory:", "--api-key", "k"];
@@ -324,7 +337,7 @@ fn the_health_and_the_figures_are_told() {
     for figure in
         ["memstored_requests_total", "memstored_request_seconds", "memstored_commit_seconds"]
     {
-        assert!(page.contains(figure), "{page}");
+        assert!(page.contains(&format!("# HELP {figure} ")), "{page}");
     }
 }
 

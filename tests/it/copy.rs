@@ -10,6 +10,7 @@ use memstored::db::{Copied, Kind, Progress, TABLES};
 use memstored::domain::Error;
 use rstest::rstest;
 use serde_json::{Value, json};
+use sha2::Digest;
 use tempfile::TempDir;
 
 use crate::support::program::{command, run};
@@ -298,6 +299,12 @@ async fn a_server_that_starts_on_the_target_meanwhile_founds_nothing(#[case] to:
     direct.check_history().await;
 }
 
+/// In hexadecimal.
+fn hash_of_zeros(bytes: usize) -> String {
+    let hash = sha2::Sha256::digest(vec![0; bytes]);
+    hash.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 /// Pages go by bytes: 12 contents of 3 MB never go together.
 #[rstest]
 #[case::to_sqlite(Database::file())]
@@ -308,10 +315,11 @@ async fn large_contents_go_a_few_at_a_time(#[case] to: Database) {
     let server = small(&from).await;
     server.app.close().await;
     let mut direct = from.direct().await;
+    let hash = hash_of_zeros(3_000_000);
     for number in 0..12 {
         let sql = format!(
             "insert into versions select 'memver_{number:02}', store_id, memory_id, operation, \
-             path, zeroblob(3000000), 3000000, sha256, created_at, created_by, null, null from \
+             path, zeroblob(3000000), 3000000, x'{hash}', created_at, created_by, null, null from \
              versions where size = 1"
         );
         direct.run(&sql).await;
@@ -383,7 +391,10 @@ async fn a_copy_to_a_file_that_was_killed_leaves_it_empty() {
     let (from, to) = (Database::file(), Database::file());
     small(&from).await.app.close().await;
     let mut source = from.direct().await;
-    let large = "update versions set content = zeroblob(9000000), size = 9000000";
+    let hash = hash_of_zeros(9_000_000);
+    let large = &format!(
+        "update versions set content = zeroblob(9000000), size = 9000000, sha256 = x'{hash}'"
+    );
     source.run("drop trigger versions_are_immutable").await;
     source.run(large).await;
     upkeep::migrate(&to.location()).await.unwrap();

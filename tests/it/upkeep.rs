@@ -263,12 +263,12 @@ async fn the_doctor_names_what_is_wrong() {
         (
             "fail",
             "1 journals with gaps or without their end, 1 versions and entries that don't match, \
-             0 memories without a version"
+             0 memories that are not as their version says"
         )
     );
     let (code, _, errors) = memstored(&database, &["doctor"]);
     assert_eq!(code, 1);
-    assert!(errors.contains("1 of"), "{errors}");
+    assert!(errors.contains("2 of"), "{errors}");
 
     direct.run("drop table pending_erasures").await;
     assert_eq!(look(&database, "writes").0, "fail");
@@ -332,7 +332,7 @@ async fn the_doctor_misses_versions_and_entries_of_each_other() {
     assert_eq!(
         said,
         "0 journals with gaps or without their end, 1 versions and entries that don't match, 1 \
-         memories without a version"
+         memories that are not as their version says"
     );
 }
 

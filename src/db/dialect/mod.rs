@@ -44,6 +44,14 @@ impl Dialect {
         }
     }
 
+    /// Counts the tables there are, see `schema::Tables`. Those of extensions are nobody's.
+    pub fn tables(self) -> &'static str {
+        match self {
+            Self::Sqlite => sqlite::TABLES,
+            Self::Postgres => postgres::TABLES,
+        }
+    }
+
     /// Whether redacted bytes have to be erased from the file. Postgres leaves that to its
     /// operator.
     pub fn erases(self) -> bool {
@@ -60,6 +68,8 @@ pub enum Verdict {
     Conflict,
     DiskFull,
     CantOpen,
+    /// Postgres: a right is missing.
+    Denied,
     /// The connection, or the whole database, is gone.
     Lost,
     /// SQLite would go on committing although the disk has lost something.

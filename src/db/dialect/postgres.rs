@@ -48,6 +48,14 @@ const SYNC: &str = "select set_config('synchronous_commit', 'on', false) \
                     where current_setting('synchronous_commit') in ('off', 'local')";
 const NO_SYNC: &str = "set synchronous_commit = off";
 
+pub const TABLES: &str = "\
+    select coalesce(sum(case when c.relname = '_sqlx_migrations' then 0 else 1 end), 0), \
+    coalesce(sum(case when c.relname in ('_sqlx_migrations', 'installation') then 1 else 0 end), 0) \
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    where n.nspname = current_schema() and c.relkind in ('r', 'p', 'f') and not exists (select 1 \
+    from pg_depend d where d.classid = cast('pg_class' as regclass) and d.objid = c.oid and \
+    d.deptype = 'e')";
+
 /// The settings for statements that are bounded in time, or for those that take what they need.
 pub fn times(purpose: Purpose) -> &'static str {
     match purpose {
@@ -153,6 +161,7 @@ pub fn judge(error: &sqlx::Error) -> Option<Verdict> {
         "25006" | "25P03" | "58030" => Verdict::Lost,
         // Wrong password, no such database: said in full where the server is started.
         "3D000" => Verdict::CantOpen,
+        "42501" => Verdict::Denied,
         _ if code.starts_with("28") => Verdict::CantOpen,
         _ if code.starts_with("57P") || code.starts_with("08") => Verdict::Lost,
         _ => Verdict::Unexpected,

@@ -1,16 +1,21 @@
-//! Looks at what the schema holds. Each is one statement that goes through whole tables once, so it
-//! sees one state and takes seconds for a million versions.
+//! Looks at what the schema holds. Each but that at contents is one statement that goes through whole
+//! tables once, so it sees one state and takes seconds for a million versions.
 
 use std::time::Instant;
 
 use super::super::dialect::{Dialect, sqlite};
-use super::super::migrate;
+use super::super::pages::Pages;
 use super::super::sql::Sql;
+use super::super::tables::TABLES;
+use super::super::{intact, migrate};
 use super::{Exam, Grade, milliseconds};
 use crate::domain::Error;
 
 /// Clocks that differ by less are good enough.
 const SKEW_MICROS: i64 = 1_000_000;
+
+/// How many are named of what is wrong.
+pub(super) const SHOWN: usize = 3;
 
 const ROW: &str = "insert into pending_erasures (version_id) values ('doctor')";
 
@@ -25,9 +30,11 @@ const EVENTS: &str = "\
     select count(*) from sessions s left join (select session_id, count(*) as events, max(seq) as \
     last from events group by session_id) e on e.session_id = s.id where s.deleted_at is null and \
     (coalesce(e.events, 0) <> s.last_seq or coalesce(e.last, 0) <> s.last_seq)";
+/// Memories that are not as their last version says.
 const HEADS: &str = "\
     select count(*) from memories m left join versions v on v.id = m.head_version_id where v.id \
-    is null or v.memory_id <> m.id";
+    is null or v.memory_id <> m.id or v.store_id <> m.store_id or v.content is null or v.path is \
+    null or v.path <> m.path or v.size <> m.size or v.sha256 <> m.sha256";
 /// Versions without their entry.
 const UNWRITTEN: &str = "\
     select count(*) from (select store_id, created_at, id from versions except select ledger, at, \
@@ -42,7 +49,7 @@ const VERSIONS: &str = "select count(*) from versions";
 impl Exam<'_> {
     /// Whether there is a schema that the rest can look at.
     pub(super) async fn schema(&mut self) -> bool {
-        let schema = match migrate::schema(self.connection).await {
+        let schema = match migrate::schema(self.connection, self.location).await {
             Ok(schema) => schema,
             Err(error) => {
                 self.no_schema(error).await;
@@ -132,11 +139,44 @@ impl Exam<'_> {
             Ok((journals, versions, heads, _)) => {
                 let text = format!(
                     "{journals} journals with gaps or without their end, {versions} versions and \
-                     entries that don't match, {heads} memories without a version"
+                     entries that don't match, {heads} memories that are not as their version says"
                 );
                 self.find("history", Grade::Fail, text);
             }
             Err(error) => self.fail("history", &error),
+        }
+    }
+
+    /// Contents of all versions beside their sizes and hashes.
+    pub(super) async fn contents(&mut self) {
+        let Some(table) = TABLES.iter().find(|table| table.name == "versions") else { return };
+        let (mut altered, mut shown) = (0_usize, Vec::new());
+        let mut pages = Pages::of(table);
+        let looked = async {
+            while let Some(rows) = pages.next(self.connection).await? {
+                for version in intact::altered(table, &rows) {
+                    altered += 1;
+                    if shown.len() < SHOWN {
+                        shown.push(version.to_owned());
+                    }
+                }
+            }
+            Ok(pages.finish().rows)
+        };
+        let looked: sqlx::Result<_> = looked.await;
+        match looked {
+            Ok(versions) if altered == 0 => {
+                let text = format!("{versions} versions looked at, all fit their sizes and hashes");
+                self.find("contents", Grade::Ok, text);
+            }
+            Ok(versions) => {
+                let text = format!(
+                    "{altered} of {versions} versions don't fit their sizes and hashes, such as {}",
+                    shown.join(", ")
+                );
+                self.find("contents", Grade::Fail, text);
+            }
+            Err(error) => self.fail("contents", &error),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Looking a database over without changing it: what is the same on both here and in `data`, what
-//! is a file's in `file`, and what is a server's in `server`.
+//! is a file's in `file`, what is a server's in `server`, and whether the schema is whole in `objects`.
 
 mod data;
 mod file;
+mod objects;
 mod server;
 
 use std::time::{Duration, Instant};
@@ -71,7 +72,9 @@ pub async fn examine(
     exam.database().await;
     if exam.schema().await {
         exam.clock().await;
+        exam.objects().await;
         exam.history().await;
+        exam.contents().await;
         exam.erasures().await;
         exam.writes().await;
     }

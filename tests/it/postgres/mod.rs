@@ -15,6 +15,7 @@ mod proxy;
 mod redaction;
 mod restarts;
 mod rights;
+mod roles;
 mod schema;
 mod sessions;
 mod starts;

@@ -57,12 +57,20 @@ fn a_start_that_postgres_refuses_says_why_and_never_the_password() {
         (url("bob", "postgres"), "role \"bob\" is not permitted to log in"),
         (url("eve", "postgres"), "role \"eve\" does not exist"),
         (url("postgres", "notes"), "database \"notes\" does not exist"),
-        (url("nobody", "postgres"), "permission denied for schema public"),
+        (
+            url("nobody", "postgres"),
+            "permission denied for schema public: the owner of its schema has to run \
+             `memstored migrate`",
+        ),
     ] {
         let said = refusal(&url);
         assert!(said.contains(reason), "{said}");
         assert!(!said.contains("secret-word") && !said.contains("at line"), "{said}");
     }
+    let folder = TempDir::new().unwrap();
+    program::run(folder.path(), &["migrate", "--database-url", &cluster.url]);
+    let said = refusal(&url("nobody", "postgres"));
+    assert!(said.contains("permission denied for table _sqlx_migrations: the owner"), "{said}");
 }
 
 #[tokio::test]

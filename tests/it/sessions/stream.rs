@@ -33,6 +33,7 @@ impl Frames {
         let answer = server.router.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        assert_eq!(answer.headers()["x-accel-buffering"], "no");
         assert!(answer.headers().contains_key("request-id"));
         Self { body: answer.into_body().into_data_stream(), read: String::new() }
     }

@@ -1,5 +1,6 @@
 //! Disks that fail or are full: nothing is acknowledged that is not there. And what is on no disk.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -78,7 +79,7 @@ fn a_full_disk_is_503_and_service_resumes_with_space() {
 
 fn fill_and_free(folder: &Path) {
     std::fs::write(folder.join("ballast"), vec![0; 600_000]).unwrap();
-    let server = serve(folder);
+    let server = Program::serve(folder, &["--api-key", KEY]);
     let (_, store) = server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"})));
     let memories = format!("/v1/memory_stores/{}/memories", text(&store, "id"));
     let create = |number: usize| {
@@ -96,13 +97,55 @@ fn fill_and_free(folder: &Path) {
     };
     assert_eq!(status, 503, "{body}");
     assert_eq!(body["error"]["message"], "the disk is full: nothing was written");
+    assert_eq!(create(written).0, 503);
     assert_eq!(server.call(KEY, "GET", "/health", None).0, 200);
     std::fs::remove_file(folder.join("ballast")).unwrap();
 
     assert_eq!(create(written).0, 200, "service resumes with space");
     let (_, page) = server.call(KEY, "GET", &format!("{memories}?limit=100"), None);
     assert_eq!(page["data"].as_array().unwrap().len(), written + 1);
-    server.stop();
+    // What returns within a second was not over.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(create(written + 1).0, 200);
+    let (_, log) = server.stop();
+    for (level, says) in [("WARN", "the disk is full"), ("INFO", "the disk has room again")] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(says)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(level), "{says}: {log}");
+    }
+}
+
+#[test]
+fn a_database_that_another_process_holds_is_in_the_log_once() {
+    let folder = TempDir::new().unwrap();
+    let server = Program::serve(folder.path(), &["--api-key", KEY]);
+    let create = || server.call(KEY, "POST", "/v1/memory_stores", Some(&json!({"name": "n"}))).0;
+    let holding = rusqlite::Connection::open(folder.path().join("memstored.db")).unwrap();
+
+    holding.execute_batch("begin immediate").unwrap();
+    assert_eq!(create(), 503);
+    holding.execute_batch("rollback").unwrap();
+    // What returns within a second was not over.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(create(), 200);
+
+    let (_, log) = server.stop();
+    for (level, says) in [("WARN", "database is busy\""), ("INFO", "database is busy no longer")] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(says)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(level), "{says}: {log}");
+    }
+}
+
+#[test]
+fn a_start_says_where_others_may_read_the_file() {
+    let folder = TempDir::new().unwrap();
+    let says = |program: Program| program.stop().1.contains("others may read the database");
+
+    let says_at_first = says(Program::serve(folder.path(), &["--api-key", KEY]));
+    let file = folder.path().join("memstored.db");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+
+    assert!(!says_at_first);
+    assert!(says(Program::serve(folder.path(), &["--api-key", KEY])));
 }
 
 /// The files that are made meanwhile, but for the database's own three.

@@ -51,6 +51,13 @@ pub fn bounded(folder: &Path, arguments: &[&str], bytes: u64) -> Command {
     within(shell, folder, arguments)
 }
 
+/// The same with at most so many file descriptors.
+pub fn limited(folder: &Path, arguments: &[&str], descriptors: usize) -> Command {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg(format!("--nofile={descriptors}:{descriptors}"));
+    within(prlimit, folder, arguments)
+}
+
 /// A command that another one starts.
 fn within(mut outer: Command, folder: &Path, arguments: &[&str]) -> Command {
     let plain = command(folder, arguments);

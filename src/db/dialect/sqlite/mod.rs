@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use self::error::{code, trouble};
 pub use self::migrate::run as migrate;
 pub use self::statement::{Read, Value, aside, execute, fetch_all, fetch_optional};
 use crate::db::location::{Durability, Location};
+use crate::db::schema::{Applied, Tables, foreign};
 use crate::domain::{Error, Result};
 
 const READERS: usize = 4;
@@ -35,6 +36,11 @@ const WRITER_STATEMENTS: usize = 256;
 /// A connection is never used by two threads at once.
 const COMMON: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_URI);
 
+pub const TABLES: &str = "\
+    select coalesce(sum(name <> '_sqlx_migrations'), 0), \
+    coalesce(sum(name in ('_sqlx_migrations', 'installation')), 0) \
+    from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'";
+
 /// Opens the connection that writes; makes the file, readable by its owner only.
 pub fn open_writer(location: &Location, durability: Durability) -> Result<Connection> {
     if let Location::File(path) = location {
@@ -43,10 +49,15 @@ pub fn open_writer(location: &Location, durability: Durability) -> Result<Connec
     let opened = || {
         let connection = open(location)?;
         if let Some(path) = location.file() {
+            // Before anything is changed in it.
+            if is_foreign(&connection)? {
+                return Ok(Err(foreign(location)));
+            }
             let mode = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
             let mode = connection.pragma_update_and_check(None, "journal_mode", "wal", mode)?;
             if mode != "wal" {
-                return Ok(Err("a write-ahead log can't be kept beside it"));
+                let why = "a write-ahead log can't be kept beside it";
+                return Ok(Err(cant_open(location, why)));
             }
             keep_beside(&connection, path)?;
         }
@@ -60,8 +71,13 @@ pub fn open_writer(location: &Location, durability: Durability) -> Result<Connec
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
         Ok(Ok(connection))
     };
-    let opened = opened().map_err(|error: rusqlite::Error| cant_open(location, words(error)))?;
-    opened.map_err(|why| cant_open(location, why))
+    opened().map_err(|error: rusqlite::Error| cant_open(location, words(error)))?
+}
+
+/// Whether a file holds another program's tables.
+fn is_foreign(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables = |row: &rusqlite::Row<'_>| Ok(Tables { others: row.get(0)?, signs: row.get(1)? });
+    Ok(connection.query_row(TABLES, [], tables)?.are_foreign(&Applied::new()))
 }
 
 /// The copy that a rewrite takes lies where its original is, and not where the system puts temporary
@@ -125,6 +141,12 @@ pub fn beside(path: &Path) -> [PathBuf; 3] {
         name.push(end);
         name.into()
     })
+}
+
+/// Whether another user may read the file or one beside it.
+pub fn is_open_to_others(path: &Path) -> bool {
+    let open = |file: &Path| file.metadata().is_ok_and(|file| file.mode() & 0o077 != 0);
+    open(path) || beside(path).iter().any(|file| open(file))
 }
 
 /// Whether no process has the file open, and all of it is in it.
@@ -224,7 +246,7 @@ mod tests {
             let location = Location::File(path.clone());
 
             let writer = open_writer(&location, Durability::Full).unwrap();
-            writer.execute_batch("create table t (x)").unwrap();
+            writer.execute_batch("create table _sqlx_migrations (x)").unwrap();
             drop(writer);
             open_reader(&location).unwrap();
 
