@@ -134,6 +134,9 @@ class Aim:
                 query[name] = self.expected(name, query[name], case)
             else:
                 query[name] = self.value(query[name], case, name)
+        # A store and a workspace together name no journal, and are mostly drawn together.
+        if operation_of(case) == "list_journal" and sound(case, QUERY) and self.often(0.5):
+            query = {"store_id": self.world.get("memory_store").id}
         case.query = query
 
     def page(self, query: dict, case: Case) -> None:
