@@ -218,6 +218,8 @@ impl Writer {
         let noted = rows::pending_erasures(&mut connection).await;
         let noted = noted.map_err(|error| self.shared.failed(error))?;
         if noted.is_empty() {
+            // Another server may have erased what was noted here.
+            self.pending = Pending::default();
             return Ok(());
         }
         let own = noted.iter().all(|version| self.pending.versions.contains(version));

@@ -298,6 +298,16 @@ mod tests {
     }
 
     #[test]
+    fn values_are_nested_127_deep_with_the_body_itself() {
+        let accepts = |lists: usize| {
+            let value = "[".repeat(lists) + &"]".repeat(lists);
+            let body = format!(r#"{{"name":"a","model":"m","multiagent":{{"x":{value}}}}}"#);
+            parse_free::<CreateAgent>(body.as_bytes()).is_ok()
+        };
+        assert_eq!((accepts(125), accepts(126)), (true, false));
+    }
+
+    #[test]
     fn null_and_absent_are_told_apart_where_that_matters() {
         assert_eq!(refusal::<UpdateStore>(r#"{"name":null,"metadata":null}"#), "accepted");
         assert_eq!(refusal::<UpdateMemory>(r#"{"content":null,"path":"/a"}"#), "accepted");
