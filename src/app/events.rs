@@ -74,18 +74,17 @@ impl App {
         let workspace = grant.session(&session)?.clone();
         // Before anything is read, so that nothing is missed.
         let arrivals = self.db.arrivals();
+        let named = match after.map(EventId::parse) {
+            Some(Ok(id)) => self.db.event_number(&session, &id).await?,
+            Some(Err(_)) | None => None,
+        };
+        // After the event: that of a session that is being erased may be gone already.
         let last = self.db.last_event(&workspace, &session).await?;
         let seq = match after {
             None => last,
-            Some(id) => {
-                let found = match EventId::parse(id) {
-                    Ok(id) => self.db.event_number(&session, &id).await?,
-                    Err(_) => None,
-                };
-                found.ok_or_else(|| {
-                    Error::Invalid(format!("Last-Event-ID: {id:?} is no event of this session"))
-                })?
-            }
+            Some(id) => named.ok_or_else(|| {
+                Error::Invalid(format!("Last-Event-ID: {id:?} is no event of this session"))
+            })?,
         };
         Ok(Follower { workspace, session, seq, quiet: false, arrivals })
     }

@@ -93,15 +93,18 @@ impl Db {
         let order = Order { by: "at", newest_first: filter.newest_first };
         in_order(&mut sql, order, List::Events, &owner, filter.at, paging)?;
         let mut reader = self.read().await?;
-        let found = reader.fetch_all(sql).await.map_err(verdict::trouble)?;
-        last_seq(&mut reader, workspace, session).await?;
-        let (measured, limit) = fitting(&found, paging.limit).map_err(verdict::trouble)?;
-        let mut page = Page::cut(measured, limit, |event: &Event| {
-            Cursor::time(List::Events, &owner, event.at, &event.id)
-        });
-        let filled = fill(&mut reader, session, &filter.kinds, &mut page.items).await;
-        filled.map_err(verdict::trouble)?;
-        Ok(page)
+        let read = async {
+            let found = reader.fetch_all(sql).await?;
+            let (measured, limit) = fitting(&found, paging.limit)?;
+            let mut page = Page::cut(measured, limit, |event: &Event| {
+                Cursor::time(List::Events, &owner, event.at, &event.id)
+            });
+            fill(&mut reader, session, &filter.kinds, &mut page.items).await?;
+            Ok(page)
+        };
+        let read = read.await;
+        still_there(&mut reader, workspace, session).await?;
+        read.map_err(verdict::trouble)
     }
 
     /// The number of a session's last event; 0 where it has none.
@@ -138,7 +141,9 @@ impl Db {
             fill(&mut reader, session, &[], &mut events).await?;
             Ok(events)
         };
-        read.await.map_err(verdict::trouble)
+        let read = read.await;
+        still_there(&mut reader, workspace, session).await?;
+        read.map_err(verdict::trouble)
     }
 }
 
@@ -196,6 +201,15 @@ async fn last_seq(
     let row = reader.fetch_optional(sql).await.map_err(verdict::trouble)?;
     let row = row.ok_or_else(|| Error::not_found(SessionId::WHAT, session))?;
     row.get(0).map_err(verdict::trouble)
+}
+
+/// Asked last: a deleted session is erased in parts, and what was read while that went on is not whole.
+async fn still_there(
+    reader: &mut Connection,
+    workspace: &WorkspaceId,
+    session: &SessionId,
+) -> Result<()> {
+    last_seq(reader, workspace, session).await.map(drop)
 }
 
 impl Transaction for SendEvents {

@@ -1,11 +1,12 @@
 //! The session side over two instances: what one has committed the other shows.
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::two_on;
+use super::{WAITING_FOR_ME, two_on, until};
 use crate::sessions::stream::Frames;
 use crate::support::server::text;
-use crate::support::{Database, Stage};
+use crate::support::{Database, Server, Stage};
 
 const WORKERS: usize = 8;
 const SESSIONS: usize = 24;
@@ -151,4 +152,59 @@ async fn of_two_updates_of_an_agent_through_both_instances_one_is_made() {
     let versions = one.get(&format!("{path}/versions")).await.ok();
     assert_eq!(versions["data"].as_array().unwrap().len(), 2);
     assert_eq!(text(&versions["data"][0], "type"), "agent");
+}
+
+/// The list was read before; bodies, and whether the session is there, are what is left to ask.
+#[rstest]
+#[case::meanwhile("update sessions set deleted_at = 1; delete from events", "select 1", 404)]
+#[case::afterwards(
+    "select 1",
+    "lock table events in access exclusive mode; delete from events",
+    200
+)]
+#[tokio::test]
+async fn a_list_of_events_that_are_erased_meanwhile_is_whole_or_of_a_deleted_session(
+    #[case] meanwhile: &str,
+    #[case] afterwards: &str,
+    #[case] status: u16,
+) {
+    let database = Database::postgres();
+    let server = Server::on(&database).await;
+    let stage = Stage::new(&server).await;
+    stage.send(&server, message()).await;
+    let (mut gate, mut eraser) = (database.direct().await, database.direct().await);
+    gate.run("begin; lock table sessions in access exclusive mode").await;
+    let (asked, path) = (server.clone(), format!("{}/events", stage.path()));
+    let reading = tokio::spawn(async move { asked.get(&path).await });
+    until(&mut gate, WAITING_FOR_ME, 1).await;
+
+    gate.run(meanwhile).await;
+    eraser.run(&format!("begin; {afterwards}")).await;
+    gate.run("commit").await;
+    eraser.run("commit").await;
+    let answer = reading.await.unwrap();
+
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.render());
+    if status == 200 {
+        assert_eq!(answer.ok()["data"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_shows_nothing_of_events_that_are_being_erased() {
+    let database = Database::postgres();
+    let server = Server::on(&database).await;
+    let stage = Stage::new(&server).await;
+    let mut frames = Frames::open(&server, &stage, None).await;
+    stage.send(&server, message()).await;
+    let mut eraser = database.direct().await;
+    eraser.run("begin; lock table events in access exclusive mode").await;
+    let next = tokio::spawn(async move { frames.next().await.unwrap() });
+    until(&mut eraser, WAITING_FOR_ME, 1).await;
+
+    eraser
+        .run("update sessions set deleted_at = 1; delete from events where seq = 1; commit")
+        .await;
+
+    assert_eq!(next.await.unwrap().1, "session.deleted");
 }
