@@ -31,6 +31,14 @@ const SESSION: [&str; 4] = [
     "delete from sessions where id = $1",
 ];
 
+/// What an older version made in a workspace half a second after its deletion.
+const LATE: [&str; 2] = [
+    "update sessions set deleted_at = $1 where deleted_at is null and workspace_id in (select w.id \
+     from workspaces w where w.deleted_at is not null)",
+    "update environments set deleted_at = $1 where deleted_at is null and workspace_id in (select \
+     w.id from workspaces w where w.deleted_at is not null)",
+];
+
 const NEXT_AGENT: &str = "select id from agents where workspace_id in (select w.id from workspaces \
                           w where w.deleted_at is not null) limit 1";
 const AGENT: [&str; 2] =
@@ -76,15 +84,15 @@ async fn transact(connection: &mut Connection, at: Timestamp) -> sqlx::Result<Re
     connection.begin().await?;
     let reaped = match connection.fetch_optional(next).await? {
         Some(store) => erase(connection, store.get(0)?, at).await?,
-        None => erase_session(connection).await?,
+        None => erase_session(connection, at).await?,
     };
     connection.commit().await?;
     Ok(reaped)
 }
 
-async fn erase_session(connection: &mut Connection) -> sqlx::Result<Reaped> {
+async fn erase_session(connection: &mut Connection, at: Timestamp) -> sqlx::Result<Reaped> {
     let Some(session) = next(connection, NEXT_SESSION).await? else {
-        return erase_agent(connection).await;
+        return delete_late(connection, at).await;
     };
     let events = Sql::new(EVENTS).bind(session.as_str()).bind(BATCH);
     if connection.execute(events).await? > 0 {
@@ -94,6 +102,15 @@ async fn erase_session(connection: &mut Connection) -> sqlx::Result<Reaped> {
         connection.execute(Sql::new(sql).bind(session.as_str())).await?;
     }
     Ok(Reaped::Last)
+}
+
+/// So that the sessions among it are erased next.
+async fn delete_late(connection: &mut Connection, at: Timestamp) -> sqlx::Result<Reaped> {
+    let mut found = 0;
+    for sql in LATE {
+        found += connection.execute(Sql::new(sql).bind(at.micros())).await?;
+    }
+    if found > 0 { Ok(Reaped::Rows) } else { erase_agent(connection).await }
 }
 
 /// Agents of a deleted workspace go when its sessions are gone, which point to them.

@@ -1,10 +1,12 @@
 //! What the database itself refuses, whoever writes; and the schema's own history.
 
+use std::time::{Duration, Instant};
+
 use memstored::db::{Db, Durability, Fresh};
 use memstored::domain::limits::Limits;
 use serde_json::json;
 
-use crate::support::server::text;
+use crate::support::server::{NOW, text};
 use crate::support::{Database, Direct, Server};
 
 pub async fn filled() -> (Database, Server, Direct, String) {
@@ -71,6 +73,36 @@ async fn a_deleted_store_is_erased_and_its_journal_stays() {
         direct.texts("select kind from journal where ledger like 'memstore%' order by seq").await;
     assert_eq!(kinds, ["store_created", "version_written", "version_written", "store_deleted"]);
     direct.refusal("update stores set deleted_at = null").await;
+}
+
+/// As an older version could make it, within half a second.
+#[tokio::test]
+async fn what_was_made_in_a_workspace_after_its_deletion_is_erased_too() {
+    let database = Database::fresh();
+    let server = Server::on(&database).await;
+    let workspace = server.post("/x/v1/workspaces", json!({"name": "w"})).await.ok();
+    let workspace = text(&workspace, "id");
+    let key = json!({"name": "k", "workspace_id": workspace});
+    let key = text(&server.post("/x/v1/api_keys", key).await.ok(), "key").to_owned();
+    let make = async |path: &str, body| server.call_as(&key, "POST", path, Some(body)).await.ok();
+    let agent = make("/v1/agents", json!({"name": "a", "model": "m"})).await;
+    let environment = make("/v1/environments", json!({"name": "e"})).await;
+    let session = json!({"agent": agent["id"], "environment_id": environment["id"]});
+    make("/v1/sessions", session).await;
+    server.app.close().await;
+    let mut direct = database.direct().await;
+    direct.run(&format!("update workspaces set deleted_at = {NOW} where id = '{workspace}'")).await;
+
+    let _server = Server::on(&database).await;
+
+    let begun = Instant::now();
+    while direct.count("select count(*) from agents").await > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "they are never erased");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(direct.count("select count(*) from sessions").await, 0);
+    let left = "select count(*) from environments where deleted_at is null";
+    assert_eq!(direct.count(left).await, 0);
 }
 
 #[tokio::test]
