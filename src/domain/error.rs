@@ -62,8 +62,9 @@ pub enum Error {
     NoRoute(String),
     #[error("{0}")]
     WrongMethod(String),
-    #[error("the request was not finished within {seconds} seconds")]
-    Timeout { seconds: u64 },
+    /// The request took too long; `change`: it asks for one, which may be made all the same.
+    #[error("the request was not finished within {seconds} seconds{}", unfinished_words(*.change))]
+    Timeout { seconds: u64, change: bool },
     /// The server can't do this now. `retry` says whether the same request may help.
     #[error("{reason}")]
     Unavailable { reason: String, retry: bool },
@@ -104,6 +105,10 @@ impl Error {
     pub fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }
+}
+
+const fn unfinished_words(change: bool) -> &'static str {
+    if change { ", and may still be: look before you repeat it" } else { "" }
 }
 
 fn lease_words(lost: &LeaseLost) -> String {

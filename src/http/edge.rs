@@ -81,9 +81,10 @@ fn known(method: &Method) -> &'static str {
 
 async fn answer(http: &Http, request: Request, next: Next) -> Response {
     let deadline = http.settings.timeouts.handler;
+    let change = !request.method().is_safe();
     match tokio::time::timeout(deadline, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError(Error::Timeout { seconds: deadline.as_secs() }).into_response(),
+        Err(_) => ApiError(Error::Timeout { seconds: deadline.as_secs(), change }).into_response(),
     }
 }
 

@@ -62,7 +62,9 @@ fn row(error: &Error) -> (StatusCode, &'static str, Option<bool>) {
         Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", None),
         Error::NoRoute(_) => (StatusCode::NOT_FOUND, "not_found_error", FINAL),
         Error::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", None),
-        Error::Timeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "timeout_error", None),
+        Error::Timeout { change, .. } => {
+            (StatusCode::GATEWAY_TIMEOUT, "timeout_error", FINAL.filter(|_| *change))
+        }
         Error::Unavailable { retry, .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "api_error", AGAIN.filter(|_| *retry))
         }
@@ -158,7 +160,8 @@ mod tests {
             Error::TooLarge { limit: 33_554_432 },
             Error::NoRoute("no such route: /x".into()),
             Error::WrongMethod("this route does not answer PUT".into()),
-            Error::Timeout { seconds: 30 },
+            Error::Timeout { seconds: 30, change: false },
+            Error::Timeout { seconds: 30, change: true },
             Error::unavailable("the disk is full"),
             Error::Unavailable { reason: "stopped".into(), retry: false },
             Error::internal("a secret source"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::Request;
-use axum::routing::get;
+use axum::routing::{any, get};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use memstored::http::{Rate, Timeouts};
@@ -15,7 +15,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use crate::support::Server;
-use crate::support::server::{KEY, Setup, request};
+use crate::support::server::{Answer, KEY, Setup, request};
 
 const STORES: &str = "/v1/memory_stores";
 
@@ -241,6 +241,38 @@ async fn a_panic_and_a_deadline_are_envelopes() {
     504 {"message":"the request was not finished within 0 seconds","type":"timeout_error"}
     400 {"message":"the request was refused: I'm a teapot","type":"invalid_request_error"}
     "#);
+}
+
+/// As where the end of a commit is not known: an SDK would make a store twice.
+#[rstest]
+#[case::a_read("GET", None, "the request was not finished within 0 seconds")]
+#[case::a_change(
+    "POST",
+    Some("false"),
+    "the request was not finished within 0 seconds, and may still be: look before you repeat it"
+)]
+#[case::a_deletion(
+    "DELETE",
+    Some("false"),
+    "the request was not finished within 0 seconds, and may still be: look before you repeat it"
+)]
+#[tokio::test]
+async fn what_may_have_been_changed_after_a_deadline_is_not_repeated(
+    #[case] method: &str,
+    #[case] retry: Option<&str>,
+    #[case] message: &str,
+) {
+    let timeouts = Timeouts { handler: Duration::from_millis(50), ..Timeouts::default() };
+    let server = Server::with(Setup { timeouts, ..Setup::default() }).await;
+    let forever = any(async || std::future::pending::<&'static str>().await);
+    let router = Router::new().route("/forever", forever);
+    let router = memstored::http::wrap(router, server.http.clone());
+
+    let request = Request::builder().method(method).uri("/forever").body(Body::empty()).unwrap();
+    let answer = Answer::read(router.oneshot(request).await.unwrap()).await;
+
+    assert_eq!(answer.header("x-should-retry"), retry);
+    assert_eq!(answer.message(504), message);
 }
 
 #[tokio::test]

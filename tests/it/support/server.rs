@@ -207,7 +207,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn read(response: axum::response::Response) -> Self {
+    pub async fn read(response: axum::response::Response) -> Self {
         let (parts, body) = response.into_parts();
         let bytes = tokio::time::timeout(Duration::from_mins(1), body.collect()).await.unwrap();
         let bytes = bytes.unwrap().to_bytes().to_vec();
