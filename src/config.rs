@@ -108,9 +108,10 @@ pub struct LimitFlags {
     #[arg(long, env = "MEMSTORED_MAX_BODY_BYTES", value_name = "N", default_value_t = 33_554_432)]
     pub max_body_bytes: usize,
 
-    /// Connections at one time; more wait to be accepted
-    #[arg(long, env = "MEMSTORED_MAX_CONNECTIONS", value_name = "N", default_value = "20000")]
-    pub max_connections: NonZeroUsize,
+    /// Connections at one time; more wait to be accepted [default: 20000, or as many as the system
+    /// allows]
+    #[arg(long, env = "MEMSTORED_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<NonZeroUsize>,
 
     /// Connections to Postgres at one time; requests that find none free wait
     #[arg(

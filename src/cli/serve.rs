@@ -25,11 +25,11 @@ pub async fn run(settings: Serve) -> Done {
         )));
     }
     let stop = shutdown::on_signal().map_err(|error| cant("handle signals", &error))?;
-    let listener = Listener::bind(settings.listen, settings.limits.max_connections.get()).await;
+    let clients = descriptors::provide(settings.limits.max_connections, connections(&settings));
+    let listener = Listener::bind(settings.listen, clients).await;
     let listener =
         listener.map_err(|error| cant(&format!("listen on {}", settings.listen), &error))?;
     let figures = Figures::bind(settings.metrics_listen).await?;
-    descriptors::provide(connections(&settings));
     let app = Arc::new(open(&settings).await?);
     let served = serve(&settings, &app, listener, figures, stop).await;
     app.close().await;
@@ -116,13 +116,9 @@ async fn first_key(
     Ok(None)
 }
 
-/// Connections that may be open at one time, to clients and to the database.
+/// Connections that may be open at one time beside those of clients.
 fn connections(settings: &Serve) -> usize {
-    let limits = &settings.limits;
-    let clients = limits.max_connections.get();
-    clients
-        .saturating_add(Figures::CONNECTIONS)
-        .saturating_add(limits.max_database_connections.get())
+    Figures::CONNECTIONS.saturating_add(settings.limits.max_database_connections.get())
 }
 
 fn greet(

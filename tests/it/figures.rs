@@ -76,7 +76,8 @@ fn the_figures_have_the_heads_limit_and_one_page() {
 #[test]
 fn a_lack_of_descriptors_is_said_at_the_start_when_it_begins_and_when_it_ends() {
     let folder = TempDir::new().unwrap();
-    let server = Program::spawn(&mut limited(folder.path(), SERVE, 60));
+    let arguments = [SERVE, &["--max-connections", "20000"]].concat();
+    let server = Program::spawn(&mut limited(folder.path(), &arguments, 60));
 
     let waiting: Vec<_> = (0..100).map(|_| server.connect()).collect();
     std::thread::sleep(Duration::from_millis(1500));
@@ -92,6 +93,24 @@ fn a_lack_of_descriptors_is_said_at_the_start_when_it_begins_and_when_it_ends() 
         "connections are accepted again",
     ] {
         assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
+}
+
+#[test]
+fn nobody_who_asks_for_no_number_of_connections_gets_more_than_there_are_descriptors_for() {
+    let folder = TempDir::new().unwrap();
+    let server = Program::spawn(&mut limited(folder.path(), SERVE, 200));
+
+    let waiting: Vec<_> = (0..200).map(|_| server.connect()).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count();
+    drop(waiting);
+    assert_eq!(server.call("k", "GET", "/health", None).0, 200);
+
+    assert!((100..170).contains(&open), "{open} descriptors");
+    let (_, log) = server.stop();
+    for line in ["too few file descriptors", "can't accept a connection"] {
+        assert!(!log.contains(line), "{line}: {log}");
     }
 }
 
