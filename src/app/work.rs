@@ -77,6 +77,7 @@ impl App {
                 reclaim_millis: request.reclaim_millis,
                 token,
                 next: WorkId::new(&self.suffix()),
+                by: grant.attribution(),
             };
             if let Some(work) = self.db.poll_work(poll).await? {
                 return Ok(Some((work, secret)));

@@ -1,12 +1,14 @@
 //! Offering work: each item to one caller at a time, whichever instance it asks.
 
 use super::connection::Connection;
+use super::ledger::{self, Entering};
 use super::sql::Sql;
 use super::transaction::{Failure, Transaction};
 use super::work::{COLUMNS, OnWork, WorkChange, save, work};
 use super::{Db, tokens, verdict};
 use crate::domain::Result;
 use crate::domain::id::{EnvironmentId, WorkId, WorkspaceId};
+use crate::domain::journal::{Attribution, Kind};
 use crate::domain::token::NewToken;
 use crate::domain::work::{GRACE_SECONDS, Work};
 
@@ -24,6 +26,7 @@ pub struct Poll {
     pub token: NewToken,
     /// The ID of an item that may have to follow an abandoned one.
     pub next: WorkId,
+    pub by: Attribution,
 }
 
 impl Db {
@@ -86,6 +89,8 @@ impl Transaction for Poll {
     async fn apply(&self, connection: &mut Connection) -> Result<Option<Work>, Failure> {
         let now = self.token.created_at;
         let lock = connection.dialect().lock_free();
+        // It is held before the work, as by all who enter something in its journal.
+        ledger::lock(connection, &self.workspace).await?;
         let found = self.find(connection, lock).await?;
         let Some(mut found) = found.filter(|found| found.is_free(now, self.reclaim_millis)) else {
             return Ok(None);
@@ -98,8 +103,16 @@ impl Transaction for Poll {
         );
         let grace = now.plus_seconds(GRACE_SECONDS);
         connection.execute(sql.bind(grace.micros()).bind(found.id.as_str())).await?;
+        let entering = Entering {
+            workspace: self.workspace.as_str(),
+            kind: Kind::TokenCreated,
+            subject: self.token.id.as_str(),
+            by: &self.by,
+            at: now,
+        };
         let token = NewToken {
             session: found.session.clone(),
+            created_at: ledger::enter(connection, entering).await?,
             expires_at: found.token_until(),
             ..self.token.clone()
         };

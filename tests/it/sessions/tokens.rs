@@ -272,3 +272,25 @@ async fn an_environment_key_is_made_for_a_queue_without_scopes() {
     let poll = format!("{}/poll", stage.queue());
     server.call_as(text(&made, "key"), "GET", &poll, None).await.refused(401);
 }
+
+#[tokio::test]
+async fn a_token_that_a_poll_makes_is_in_the_journal_as_its_worker_s() {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let key = json!({"name": "workers", "environment_id": stage.environment});
+    let key = server.post("/x/v1/api_keys", key).await.ok();
+    let path = format!("{}/poll", stage.queue());
+    let poll = async || server.call_as(text(&key, "key"), "GET", &path, None).await.ok();
+
+    let offered = poll().await;
+    assert_eq!(poll().await, Value::Null);
+
+    let token = token(&offered);
+    server.call_as(&token, "POST", &memories(&stage, 0), Some(note("/a"))).await.ok();
+    let made = server.get("/x/v1/journal?kind=token_created").await.ok();
+    let written = format!("/x/v1/journal?kind=version_written&store_id={}", stage.stores[0]);
+    let written = server.get(&written).await.ok();
+    let [made] = &made["data"].as_array().unwrap()[..] else { panic!("{made:#}") };
+    assert_eq!(made["credential_id"], key["id"]);
+    assert_eq!(made["subject"], written["data"][0]["credential_id"]);
+}
