@@ -38,7 +38,8 @@ pub async fn stream(
     let secret = SecretString::from(auth::secret(&headers)?.to_owned());
     let follower = http.app.follow(&grant, ids.session()?, after).await?;
     let now = Instant::now();
-    let state = Following { http, follower, secret, checked: now, pinged: now, over: false };
+    let state =
+        Following { http, follower, secret, checked: now, pinged: now, leaving: None, over: false };
     let frames = stream::unfold(state, |mut state| async move {
         let frame = state.next().await?;
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(frame)), state))
@@ -64,6 +65,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>> {
 
 /// How often it is asked whether the credential is still good.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How long a stream that ends goes on to tell what came before: a part of what a server's end takes.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 struct Following {
     http: Arc<Http>,
@@ -72,6 +75,8 @@ struct Following {
     checked: Instant,
     /// When something was last sent.
     pinged: Instant,
+    /// Until when what came before the end is told, where that has come.
+    leaving: Option<Instant>,
     over: bool,
 }
 
@@ -79,23 +84,29 @@ impl Following {
     /// The next frames; `None` where the stream is over.
     async fn next(&mut self) -> Option<String> {
         while !self.over {
+            if let Some(until) = self.leaving {
+                return self.farewell(until).await;
+            }
             let ending = self.http.app.ending().clone();
             let ping = self.http.settings.timeouts.ping;
             let next = tokio::select! {
-                () = ending.cancelled() => return None,
+                () = ending.cancelled() => {
+                    self.leave();
+                    continue;
+                }
                 () = tokio::time::sleep_until(self.pinged + ping) => Ok(Vec::new()),
                 () = tokio::time::sleep_until(self.checked + CHECK_EVERY) => Ok(Vec::new()),
                 next = self.http.app.next_events(&mut self.follower) => next,
             };
             if self.checked.elapsed() >= CHECK_EVERY && self.is_refused().await {
-                return self.finish(next).await;
+                self.leave();
             }
             match next {
                 Ok(events) if !events.is_empty() => {
                     self.pinged = Instant::now();
                     return Some(events.iter().map(frame).collect());
                 }
-                Ok(_) if self.pinged.elapsed() >= ping => {
+                Ok(_) if self.leaving.is_none() && self.pinged.elapsed() >= ping => {
                     self.pinged = Instant::now();
                     return Some(PING.into());
                 }
@@ -113,18 +124,24 @@ impl Following {
         matches!(caller, Err(Error::Unauthenticated(_)))
     }
 
-    /// Tells what came before the end: a session that is archived or deleted takes its tokens with it.
-    async fn finish(&mut self, next: Result<Vec<Event>>) -> Option<String> {
-        self.over = true;
-        let last = match next {
-            Ok(events) if events.is_empty() => self.http.app.look(&mut self.follower).await,
-            next => next,
-        };
-        match last {
-            Ok(events) if events.is_empty() => None,
-            Ok(events) => Some(events.iter().map(frame).collect()),
-            Err(error) => self.end(&error),
+    /// The server ends, or the credential does.
+    fn leave(&mut self) {
+        self.leaving = Some(Instant::now() + FAREWELL);
+    }
+
+    /// The next of what came before the end: a session that is archived or deleted takes its tokens with it.
+    async fn farewell(&mut self, until: Instant) -> Option<String> {
+        if Instant::now() < until {
+            match tokio::time::timeout_at(until, self.http.app.look(&mut self.follower)).await {
+                Ok(Ok(events)) if !events.is_empty() => {
+                    return Some(events.iter().map(frame).collect());
+                }
+                Ok(Err(error)) => return self.end(&error),
+                Ok(Ok(_)) | Err(_) => {}
+            }
         }
+        self.over = true;
+        None
     }
 
     /// A deleted session says so; on any other error clients come again.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt;
 use memstored::http::Timeouts;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -192,6 +193,34 @@ async fn a_stream_of_an_unknown_session_is_refused_as_anything_else() {
     let path = format!("/v1/sessions/sesn_{}/events/stream", "0".repeat(26));
 
     server.get(&path).await.refused(404);
+}
+
+/// More than is read at once.
+#[rstest]
+#[case::the_server_ends(false)]
+#[case::the_credential_ends(true)]
+#[tokio::test]
+async fn all_that_came_before_the_end_of_a_stream_is_sent(#[case] credential: bool) {
+    let server = Server::start().await;
+    let stage = Stage::new(&server).await;
+    let token = stage.token(&server).await;
+    let mut frames = Frames::open_as(&token, &server, &stage, None).await;
+    let messages = vec![message()[0].clone(); 125];
+    stage.send(&server, json!(messages)).await;
+    stage.send(&server, json!(messages)).await;
+
+    if credential {
+        let revoke = format!("/x/v1/sessions/{}/tokens/revoke", stage.session);
+        server.call("POST", &revoke, None).await.ok();
+        // By then the stream asks at once.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    } else {
+        server.app.ending().cancel();
+    }
+
+    let names = frames.names(251).await;
+    assert_eq!(names.iter().filter(|name| *name == "user.message").count(), 250);
+    assert!(frames.next().await.is_none());
 }
 
 /// The program itself: a stream outlives the deadlines of other answers, and ends with the server.
