@@ -140,3 +140,41 @@ async fn a_trigger_that_was_added_is_named() {
     assert_eq!(grade, "fail");
     assert!(said.contains("trigger more") && said.contains("none of ours"), "{said}");
 }
+
+/// A column more, one of another kind; a condition that holds back nothing that it should.
+#[rstest]
+#[case::added("alter table memories add column more text", "table memories")]
+#[case::optional("alter table journal alter column request drop not null", "table journal")]
+#[case::kind("alter table events alter column seq type int", "table events")]
+#[case::collation(
+    "alter table memories alter column path type text collate \"POSIX\"",
+    "table memories"
+)]
+#[case::default("alter table work alter column token_id set default 'x'", "table work")]
+#[case::condition(
+    "drop trigger stores_stay_deleted on stores; create trigger stores_stay_deleted before update \
+     on stores for each row when (old.deleted_at is not null and new.deleted_at > old.deleted_at) \
+     execute function refuse('a deleted store stays deleted')",
+    "trigger stores_stay_deleted on stores"
+)]
+#[case::moment(
+    "drop trigger journal_is_kept on journal; create trigger journal_is_kept after delete on \
+     journal for each row execute function refuse('the journal is append-only')",
+    "trigger journal_is_kept on journal"
+)]
+#[tokio::test]
+async fn a_table_or_a_trigger_of_postgres_that_is_another_one_is_named(
+    #[case] change: &str,
+    #[case] named: &str,
+) {
+    let database = Database::postgres();
+    Server::on(&database).await.app.close().await;
+    assert_eq!(look(&database, "objects").0, "ok");
+
+    database.direct().await.run(change).await;
+
+    let (grade, said) = look(&database, "objects");
+    assert_eq!(grade, "fail");
+    let said = said.trim_start_matches("1 not as the schema has them: ");
+    assert_eq!(said, format!("{named} is another one or disabled"));
+}

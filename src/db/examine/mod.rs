@@ -5,6 +5,7 @@ mod data;
 mod file;
 mod objects;
 mod server;
+mod written;
 
 use std::time::{Duration, Instant};
 

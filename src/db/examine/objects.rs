@@ -10,31 +10,36 @@ use super::super::migrate;
 use super::super::shared::Shared;
 use super::super::sql::Sql;
 use super::data::SHOWN;
-use super::{Exam, Grade};
+use super::{Exam, Grade, written};
 use crate::domain::Error;
 use crate::domain::limits::Limits;
 
 /// Kinds and names of what there is, with what is to be compared of each.
-type Objects = BTreeMap<String, String>;
+pub type Objects = BTreeMap<String, String>;
 
 const OF_A_FILE: &str = "\
     select type || ' ' || name, coalesce(sql, '') from sqlite_master where tbl_name <> \
     '_sqlx_migrations' and name not like 'sqlite\\_%' escape '\\'";
 
-/// Of functions their text, of triggers their function and whether they act.
+/// Of tables their columns, of functions their text, of triggers all that they say and whether they act.
 const OF_A_SERVER: &str = "\
     with place as (select relnamespace as id from pg_class where oid = \
     to_regclass('_sqlx_migrations')), classes as (select c.* from pg_class c join place p on p.id = \
     c.relnamespace) \
-    select 'table ' || relname, '' from classes where relkind in ('r', 'p') and relname <> \
+    select 'table ' || c.relname, coalesce((select string_agg(a.attname || ' ' || \
+    format_type(a.atttypid, a.atttypmod) || case when l.collname <> 'default' then ' collate ' || \
+    l.collname else '' end || case when a.attnotnull then ' not null' else '' end || case when \
+    a.atthasdef then ' default' else '' end, ', ' order by a.attnum) from pg_attribute a left join \
+    pg_collation l on l.oid = a.attcollation where a.attrelid = c.oid and a.attnum > 0 and not \
+    a.attisdropped), '') from classes c where c.relkind in ('r', 'p') and c.relname <> \
     '_sqlx_migrations' union all \
     select 'index ' || c.relname, case when i.indisvalid then '' else 'invalid' end from classes c \
     join pg_index i on i.indexrelid = c.oid union all \
     select 'function ' || f.proname, f.prosrc from pg_proc f join place p on p.id = \
     f.pronamespace union all \
-    select 'trigger ' || t.tgname || ' on ' || c.relname, f.proname || case when t.tgenabled in \
-    ('O', 'A') then '' else ', disabled' end from pg_trigger t join classes c on c.oid = t.tgrelid \
-    join pg_proc f on f.oid = t.tgfoid where not t.tgisinternal";
+    select 'trigger ' || t.tgname || ' on ' || c.relname, pg_get_triggerdef(t.oid, true) || case \
+    when t.tgenabled in ('O', 'A') then '' else ', disabled' end from pg_trigger t join classes c \
+    on c.oid = t.tgrelid where not t.tgisinternal";
 
 impl Exam<'_> {
     pub(super) async fn objects(&mut self) {
@@ -44,7 +49,9 @@ impl Exam<'_> {
                 Dialect::Sqlite => {
                     (of_a_new_file().await?, found(self.connection, OF_A_FILE).await?)
                 }
-                Dialect::Postgres => (of_migrations(), found(self.connection, OF_A_SERVER).await?),
+                Dialect::Postgres => {
+                    (written::objects(), in_plain(found(self.connection, OF_A_SERVER).await?))
+                }
             })
         };
         let looked: sqlx::Result<_> = looked.await;
@@ -68,6 +75,14 @@ async fn found(connection: &mut Connection, sql: &'static str) -> sqlx::Result<O
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
+/// Triggers in the words of a server, so that they compare with those of the migrations.
+fn in_plain(mut found: Objects) -> Objects {
+    for (_, is) in found.iter_mut().filter(|(name, _)| name.starts_with("trigger ")) {
+        *is = written::plain(is);
+    }
+    found
+}
+
 /// What the migrations make of nothing.
 async fn of_a_new_file() -> sqlx::Result<Objects> {
     let memory = Location::Memory;
@@ -79,38 +94,6 @@ async fn of_a_new_file() -> sqlx::Result<Objects> {
 
 fn failed(error: Error) -> sqlx::Error {
     sqlx::Error::Configuration(Box::new(error))
-}
-
-/// What the migrations of Postgres say that they make. The conditions of triggers are not read.
-fn of_migrations() -> Objects {
-    let mut made = Objects::new();
-    for text in migrate::texts(Dialect::Postgres) {
-        for (at, _) in text.match_indices("\ncreate ") {
-            let text = &text[at..];
-            let words: Vec<_> = text.split_whitespace().take(20).collect();
-            let name = |word: &str| word.split('(').next().unwrap_or_default().to_owned();
-            let after = |word: &str| {
-                let next = words.iter().skip_while(|one| **one != word).nth(1);
-                next.map(|next| name(next)).unwrap_or_default()
-            };
-            match words[1] {
-                kind @ ("table" | "index") => {
-                    made.insert(format!("{kind} {}", name(words[2])), String::new());
-                }
-                "function" => {
-                    let body = text.split("$$").nth(1).unwrap_or_default();
-                    made.insert(format!("function {}", name(words[2])), body.to_owned());
-                }
-                "trigger" => {
-                    let calls = text.split("execute function ").nth(1).map(name);
-                    let trigger = format!("trigger {} on {}", words[2], after("on"));
-                    made.insert(trigger, calls.unwrap_or_default());
-                }
-                _ => {}
-            }
-        }
-    }
-    made
 }
 
 /// What is missing, what is not as it was made, and triggers that nobody of ours has made.
