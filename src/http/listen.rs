@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
@@ -108,16 +108,18 @@ impl Listener {
 /// Serves a connection to its end.
 async fn converse(mut stream: TcpStream, http: Arc<Http>, router: Router, stop: CancellationToken) {
     let mut patience = http.settings.timeouts.idle;
+    let mut begun = Bytes::new();
     loop {
         tokio::select! {
             biased;
+            () = future::ready(()), if !begun.is_empty() => {}
             readable = stream.readable() => if readable.is_err() { return },
             () = stop.cancelled() => return,
             () = tokio::time::sleep(patience) => return,
         }
         // In a box, so that one that waits does not have the size of one that is served.
-        match Box::pin(exchange(stream, &http, &router, &stop)).await {
-            Ok(Some(waiting)) => stream = waiting,
+        match Box::pin(exchange(stream, begun, &http, &router, &stop)).await {
+            Ok(Some(waiting)) => (stream, begun) = waiting,
             Ok(None) => return,
             Err(error) => {
                 tracing::debug!(%error, "a connection ended");
@@ -128,16 +130,18 @@ async fn converse(mut stream: TcpStream, http: Arc<Http>, router: Router, stop: 
     }
 }
 
-/// Lets hyper serve what comes; gives the socket back when nothing comes any more.
+/// Lets hyper serve what comes; gives the socket back when nothing comes any more, with what has come
+/// of a head that is not whole yet, because it followed another request at once.
 async fn exchange(
     stream: TcpStream,
+    begun: Bytes,
     http: &Arc<Http>,
     router: &Router,
     stop: &CancellationToken,
-) -> hyper::Result<Option<TcpStream>> {
+) -> hyper::Result<Option<(TcpStream, Bytes)>> {
     let phase = Arc::new(Phase::default());
     let peer = stream.peer_addr().ok().map(|peer| Peer(peer.ip().to_canonical()));
-    let socket = Socket::new(stream, Arc::clone(&phase), peer, Arc::clone(http));
+    let socket = Socket::new(stream, begun, Arc::clone(&phase), peer, Arc::clone(http));
     let router = router.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         phase.set(BUSY);
@@ -153,17 +157,22 @@ async fn exchange(
         .serve_connection(TokioIo::new(socket), service);
     let mut stopped = pin!(stop.cancelled());
     let mut stopping = false;
-    future::poll_fn(|context| {
+    let served = future::poll_fn(|context| {
         if !stopping && stopped.as_mut().poll(context).is_ready() {
             stopping = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
         connection.poll_without_shutdown(context)
     })
-    .await?;
-    let (mut stream, set_aside) = connection.into_parts().io.into_inner().into_parts();
-    if set_aside && !stopping {
-        return Ok(Some(stream));
+    .await;
+    let Parts { io, read_buf, .. } = connection.into_parts();
+    let (mut stream, set_aside) = io.into_inner().into_parts();
+    match served {
+        Ok(()) if set_aside && !stopping => return Ok(Some((stream, Bytes::new()))),
+        Err(error) if error.is_incomplete_message() && set_aside && !stopping => {
+            return Ok(Some((stream, read_buf)));
+        }
+        served => served?,
     }
     // What is left to say to a client that is gone.
     let _ = stream.shutdown().await;

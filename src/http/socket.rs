@@ -91,6 +91,8 @@ impl Phase {
 
 pub struct Socket {
     stream: TcpStream,
+    /// What was read of a head before hyper had this socket.
+    begun: Bytes,
     phase: Arc<Phase>,
     peer: Option<Peer>,
     http: Arc<Http>,
@@ -106,9 +108,16 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, phase: Arc<Phase>, peer: Option<Peer>, http: Arc<Http>) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        begun: Bytes,
+        phase: Arc<Phase>,
+        peer: Option<Peer>,
+        http: Arc<Http>,
+    ) -> Self {
         Self {
             stream,
+            begun,
             phase,
             peer,
             http,
@@ -177,7 +186,13 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = if self.begun.is_empty() {
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        } else {
+            let many = self.begun.len().min(buf.remaining());
+            buf.put_slice(&self.begun.split_to(many));
+            Poll::Ready(Ok(()))
+        };
         let phase = self.phase.get();
         if read.is_ready() {
             if phase == IDLE && buf.filled().len() > before {

@@ -246,6 +246,41 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!(statuses, ["200", "404", "200"]);
 }
 
+/// Its beginning came with the request before, and hyper is told a tenth of a second later that no
+/// more comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_begins_behind_another_request_has_its_time_too() {
+    let socket = listen(Timeouts::default()).await;
+    let address = socket.address.clone();
+
+    let answers = tokio::task::spawn_blocking(move || {
+        let get = |connection| request(&address, KEY, "GET", "/health", None, connection);
+        let mut bytes = [get("keep-alive"), get("keep-alive"), get("close")].concat();
+        let rest = bytes.split_off(bytes.len() - 10);
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(&bytes).unwrap();
+        std::thread::sleep(Duration::from_millis(1300));
+        stream.write_all(&rest).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        answers
+    });
+
+    assert_eq!(answers.await.unwrap().matches("HTTP/1.1 200 OK").count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_head_behind_another_request_is_closed_in_time() {
+    let socket = listen(short()).await;
+    let good = request(&socket.address, KEY, "GET", "/health", None, "keep-alive");
+
+    let answer = exchange(&socket.address, [good, b"GET /health HTTP".to_vec()].concat()).await;
+
+    let (_, second) = answer[9..].split_once("HTTP/1.1 ").unwrap();
+    let (status, body) = parse(&format!("HTTP/1.1 {second}")).unwrap();
+    assert_eq!((status, &body["error"]["type"]), (408, &Value::from("timeout_error")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_head_behind_a_good_one_gets_the_envelope_too() {
     let socket = listen(Timeouts::default()).await;
