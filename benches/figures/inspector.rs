@@ -102,7 +102,11 @@ impl Measured<'_> {
                 let until = "created_at[lte]=2100-01-01T00:00:00Z&view=basic&limit=100";
                 vec![format!("memory_versions?{until}")]
             }
-            Verb::LogPath => [&found()[..], &[of(&ids[7], "view=basic&limit=100")]].concat(),
+            Verb::LogPath => {
+                let created = "memory_versions?operation=created&view=basic&limit=100";
+                let own = of(&ids[7], "view=basic&limit=100");
+                [&found()[..], &[created.to_owned(), own]].concat()
+            }
             Verb::Blame => [&found()[..], &[of(&ids[7], "view=full&limit=20")]].concat(),
             Verb::Undo => {
                 let own = format!("memory_versions?session_id={SESSION}&view=basic&limit=100");

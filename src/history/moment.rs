@@ -51,6 +51,22 @@ pub fn near(history: &[Version], version: &str) -> Vec<String> {
     near
 }
 
+/// The IDs of the versions that a memory had at a path, and of those that moved it away from there.
+/// `history` has its versions, newest first. Where one has lost its path, the memory is taken to have
+/// stayed where it was.
+pub fn stays_at(history: &[Version], path: &str) -> HashSet<String> {
+    let mut stays = HashSet::new();
+    let mut was_there = false;
+    for version in history.iter().rev() {
+        let is_there = version.path.as_deref().map_or(was_there, |own| own == path);
+        if is_there || was_there {
+            stays.insert(version.id.clone());
+        }
+        was_there = is_there;
+    }
+    stays
+}
+
 /// How many of these versions have lost their path to a redaction.
 pub fn erased<'a>(versions: impl IntoIterator<Item = &'a Version>) -> usize {
     let erased = versions.into_iter().filter(|version| version.path.is_none());
@@ -155,6 +171,31 @@ mod tests {
         assert_eq!(anywhere(erased(&history[2..4])).as_deref(), Some(one));
         let three = "3 versions were redacted, and their paths with them";
         assert_eq!(anywhere(erased(&history)).as_deref(), Some(three));
+    }
+
+    #[test]
+    fn what_a_memory_was_at_a_path_ends_with_what_moved_it_away() {
+        let at = |number, path| version(number, "mem_a", path, "sesn_1", Some("a"));
+        let history = [
+            version(9, "mem_a", "/c", "sesn_1", None),
+            at(8, "/c"),
+            redacted(at(7, "/b")),
+            at(6, "/b"),
+            at(5, "/x"),
+            at(4, "/c"),
+            redacted(at(3, "/b")),
+            at(2, "/b"),
+            created(1, "mem_a", "/a", "sesn_1", "a"),
+        ];
+        let stays = |path| {
+            let mut stays: Vec<_> = stays_at(&history, path).into_iter().collect();
+            stays.sort_unstable();
+            stays.iter().map(|id| id.trim_start_matches("memver_").to_owned()).collect::<String>()
+        };
+        assert_eq!(stays("/b"), "234678");
+        assert_eq!(stays("/a"), "12");
+        assert_eq!(stays("/c"), "4589");
+        assert_eq!(stays("/none"), "");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::Failure;
 use crate::client::pages::Items;
 use crate::client::store::{StoreApi, View, is_id};
 use crate::domain::path::MemoryPath;
-use crate::history::moment::anywhere;
+use crate::history::moment::{anywhere, stays_at};
+use crate::history::{CREATED, DELETED};
 use crate::wire::memory::{Item, Memory};
 use crate::wire::version::Version;
 
@@ -93,11 +94,45 @@ fn missing(path: &str, what: &str, why: &str) -> Failure {
 /// The IDs of the memories that are, or were, at a path, the living one first, then the last deleted.
 /// Only where there is neither, it is looked for one that was moved away.
 pub async fn memories_of(store: &StoreApi, path: &str) -> Result<Vec<String>, Failure> {
+    let ids = remaining(store, path).await?;
+    if ids.is_empty() { moved_away(store, path).await } else { Ok(ids) }
+}
+
+/// The memory that is at a path, and those that were deleted there.
+async fn remaining(store: &StoreApi, path: &str) -> Result<Vec<String>, Failure> {
     let mut ids: Vec<_> = living(store, path).await?.into_iter().map(|memory| memory.id).collect();
-    ids.extend(of_versions(store, &[("operation", "deleted")], path).await?.0);
-    if !ids.is_empty() {
-        return Ok(ids);
+    ids.extend(of_versions(store, &[("operation", DELETED)], path).await?.0);
+    Ok(ids)
+}
+
+/// What a path has seen.
+pub struct Past {
+    /// The memories that are there or were deleted there.
+    pub whole: Vec<String>,
+    /// Those that were moved away, each with its versions there and those that moved it.
+    pub moved: Vec<(String, HashSet<String>)>,
+}
+
+/// The memories that are, or were, at a path. One that was moved there, and away again, is found only
+/// where nothing else is or was: the API tells where memories were made and deleted, but all versions
+/// would have to be read to know where they have been in between.
+pub async fn past(store: &StoreApi, path: &str) -> Result<Past, Failure> {
+    let whole = remaining(store, path).await?;
+    let (mut away, _) = of_versions(store, &[("operation", CREATED)], path).await?;
+    away.retain(|id| !whole.contains(id));
+    if whole.is_empty() && away.is_empty() {
+        away = moved_away(store, path).await?;
     }
+    let mut moved = Vec::new();
+    for id in away {
+        let stays = stays_at(&history(store, &id, View::Basic).await?, path);
+        moved.push((id, stays));
+    }
+    Ok(Past { whole, moved })
+}
+
+/// The memories that have a version at a path, of all versions of the store.
+async fn moved_away(store: &StoreApi, path: &str) -> Result<Vec<String>, Failure> {
     let (ids, erased) = of_versions(store, &[], path).await?;
     match anywhere(erased) {
         _ if !ids.is_empty() => Ok(ids),

@@ -27,6 +27,10 @@ A line has the version's ID, operation, actor, size in bytes with its change, th
 content's SHA-256, the time, and the path, with the path before where the memory was moved. \"cliff\"
 marks content that shrank by more than half, \"redacted\" what was erased.
 
+Of a memory that was made at PATH and moved away there are the versions that it had there, and the one
+that moved it, which says where to. One that was moved to PATH before is found only where nothing else
+is or was.
+
 The exit code is 3 where nothing is known to have been at PATH, and 0 where conditions leave nothing.
 
 Examples:
@@ -35,8 +39,10 @@ Examples:
   memstored log --store notes /projects/        a folder
   memstored log --store notes --session sesn_…  what one session did
   memstored log --store notes --since 2h --operation deleted
+  memstored log --store notes --actor 'Add a paragraph on RGA'
 
-A name of an actor costs one more call, once: a session's title, or an administrator's list of keys.")]
+A name of an actor costs one more call, once: a session's title, or an administrator's list of keys.
+With --actor NAME it is looked who wrote any version of the store, and how all of them are called.")]
 pub struct Log {
     /// Memory, or folder with a slash at its end; the whole store where not given
     #[arg(value_name = "PATH")]
@@ -62,6 +68,14 @@ pub struct Log {
     filter: Filter,
 }
 
+/// How the IDs of actors begin, and the condition by which the API finds what they wrote.
+const KINDS: [(&str, Option<&str>); 4] = [
+    ("sesn_", Some("session_id")),
+    ("apikey_", Some("api_key_id")),
+    ("svac_", Some("service_account_id")),
+    ("user_", None),
+];
+
 /// Which versions are meant.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters")]
@@ -70,8 +84,9 @@ pub struct Filter {
     #[arg(long, value_name = "ID")]
     session: Option<String>,
 
-    /// Only what this actor wrote: a session, API key, service account or user
-    #[arg(long, value_name = "ID", conflicts_with = "session")]
+    /// Only what this actor wrote: a session, API key, service account or user, by its ID, or by its name
+    /// as it is shown, where only one has it
+    #[arg(long, value_name = "ID_OR_NAME", conflicts_with = "session")]
     actor: Option<String>,
 
     /// Only versions of this kind
@@ -94,6 +109,21 @@ struct Asked {
     has_holes: bool,
     /// A user, by whom the API can't filter.
     user: Option<String>,
+}
+
+/// Which versions of a list are meant.
+#[derive(Clone, Copy)]
+enum Meant<'a> {
+    All,
+    Within(&'a str),
+    These(&'a HashSet<String>),
+}
+
+/// The versions that were asked for, newest first.
+struct Listed {
+    versions: Vec<Version>,
+    /// Whether some of a memory are left out between two that are there.
+    has_gaps: bool,
 }
 
 impl Asked {
@@ -125,32 +155,35 @@ impl Filter {
 
     /// Whose versions are meant, and the condition by which the API finds them: a user has none.
     fn by(&self) -> Result<Option<(Option<&'static str>, String)>, Failure> {
-        const KINDS: [(&str, Option<&str>); 4] = [
-            ("sesn_", Some("session_id")),
-            ("apikey_", Some("api_key_id")),
-            ("svac_", Some("service_account_id")),
-            ("user_", None),
-        ];
-        let (flag, id, kinds) = match (&self.session, &self.actor) {
-            (Some(id), _) => ("--session", id, &KINDS[..1]),
-            (None, Some(id)) => ("--actor", id, &KINDS[..]),
-            (None, None) => return Ok(None),
+        let (Some(id), kinds) = (match (&self.session, &self.actor) {
+            (None, actor) => (actor, &KINDS[..]),
+            (session, _) => (session, &KINDS[..1]),
+        }) else {
+            return Ok(None);
         };
-        if let Some((_, field)) = kinds.iter().find(|(prefix, _)| id.starts_with(prefix)) {
-            return Ok(Some((*field, id.clone())));
+        match kinds.iter().find(|(prefix, _)| id.starts_with(prefix)) {
+            Some((_, field)) => Ok(Some((*field, id.clone()))),
+            None => Err(Failure::Usage(format!("--session is an ID (sesn_…); got {id:?}"))),
         }
-        let forms: Vec<_> = kinds.iter().map(|(prefix, _)| format!("{prefix}…")).collect();
-        let forms = forms.join(", ");
-        Err(Failure::Usage(format!("{flag} is an ID ({forms}); got {id:?}")))
+    }
+
+    /// The actor, where it is no ID.
+    fn name(&self) -> Option<&str> {
+        let is_id = |name: &str| KINDS.iter().any(|(prefix, _)| name.starts_with(prefix));
+        self.actor.as_deref().filter(|name| !is_id(name))
     }
 }
 
 impl Log {
-    pub async fn run(self) -> Done {
+    pub async fn run(mut self) -> Done {
         let store = self.place.open().await?;
+        if let Some(name) = self.filter.name() {
+            let mut names = Names::new(self.place.shared.client()?);
+            self.filter.actor = Some(names.actor(&store, name).await?);
+        }
         let asked = self.filter.asked()?;
         if self.place.json() {
-            return array(self.versions(&store, &asked, View::Basic).await?);
+            return array(self.versions(&store, &asked, View::Basic).await?.versions);
         }
         let view = if self.patch { View::Full } else { View::Basic };
         let mut steps = self.steps(&store, &asked, view).await?;
@@ -178,8 +211,9 @@ impl Log {
         if self.path.is_none() && self.limit.is_none() && !has_holes {
             return Ok(Steps::whole(store, &asked.query(), view));
         }
-        let versions = self.versions(store, asked, view).await?;
-        let versions = if has_holes { Read::Some(versions) } else { Read::Whole(versions) };
+        let Listed { versions, has_gaps } = self.versions(store, asked, view).await?;
+        let versions =
+            if has_holes || has_gaps { Read::Some(versions) } else { Read::Whole(versions) };
         Steps::of(store, versions, view).await
     }
 
@@ -188,27 +222,42 @@ impl Log {
         store: &StoreApi,
         asked: &Asked,
         view: View,
-    ) -> Result<Vec<Version>, Failure> {
+    ) -> Result<Listed, Failure> {
         let path = self.path.as_deref().map(find::folder).transpose()?;
-        let mut found = Vec::new();
         if let Some(path) = path.as_deref().filter(|path| !path.ends_with('/')) {
-            for memory in find::memories_of(store, path).await? {
-                let mut query = asked.query();
-                query.push(("memory_id", &memory));
-                self.collect(store, &query, asked, None, view, &mut found).await?;
-            }
-            found.sort_by(|a, b| order(b).cmp(&order(a)));
-            found.truncate(self.limit.unwrap_or(usize::MAX));
-        } else {
-            let folder = path.as_deref();
-            self.collect(store, &asked.query(), asked, folder, view, &mut found).await?;
-            let all = self.limit != Some(0) && !asked.has_conditions();
-            if let Some(folder) = folder.filter(|folder| all && found.is_empty() && *folder != "/")
-            {
-                return Err(find::never(folder));
-            }
+            return self.of_memories(store, path, asked, view).await;
         }
-        Ok(found)
+        let mut versions = Vec::new();
+        let folder = path.as_deref();
+        let meant = folder.map_or(Meant::All, Meant::Within);
+        self.collect(store, &asked.query(), asked, meant, view, &mut versions).await?;
+        let all = self.limit != Some(0) && !asked.has_conditions();
+        match folder.filter(|folder| all && versions.is_empty() && *folder != "/") {
+            Some(folder) => Err(find::never(folder)),
+            None => Ok(Listed { versions, has_gaps: false }),
+        }
+    }
+
+    /// Of the memories that are, or were, at a path.
+    async fn of_memories(
+        &self,
+        store: &StoreApi,
+        path: &str,
+        asked: &Asked,
+        view: View,
+    ) -> Result<Listed, Failure> {
+        let find::Past { whole, moved } = find::past(store, path).await?;
+        let mut versions = Vec::new();
+        let whole = whole.iter().map(|memory| (memory, Meant::All));
+        let of_moved = moved.iter().map(|(memory, stays)| (memory, Meant::These(stays)));
+        for (memory, meant) in whole.chain(of_moved) {
+            let mut query = asked.query();
+            query.push(("memory_id", memory));
+            self.collect(store, &query, asked, meant, view, &mut versions).await?;
+        }
+        versions.sort_by(|a, b| order(b).cmp(&order(a)));
+        versions.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok(Listed { versions, has_gaps: !moved.is_empty() })
     }
 
     async fn collect(
@@ -216,7 +265,7 @@ impl Log {
         store: &StoreApi,
         query: &Query<'_>,
         asked: &Asked,
-        folder: Option<&str>,
+        meant: Meant<'_>,
         view: View,
         found: &mut Vec<Version>,
     ) -> Done {
@@ -229,16 +278,18 @@ impl Log {
             && let Some(version) = versions.next().await?
         {
             let is_of = asked.user.is_none() || author(&version) == asked.user.as_deref();
-            let is_in = folder.is_none_or(|folder| match version.path.as_deref() {
-                Some(path) => {
+            let is_meant = match (meant, version.path.as_deref()) {
+                (Meant::All, _) => true,
+                (Meant::These(ids), _) => ids.contains(&version.id),
+                (Meant::Within(folder), Some(path)) => {
                     is_within(path, folder) && {
                         within.insert(version.memory_id.clone());
                         true
                     }
                 }
-                None => within.contains(&version.memory_id),
-            });
-            if is_of && is_in {
+                (Meant::Within(_), None) => within.contains(&version.memory_id),
+            };
+            if is_of && is_meant {
                 found.push(version);
             }
         }

@@ -1,16 +1,22 @@
 //! Names of actors, where they are known: a session's title, the name of a key, of a user or of a
 //! service account. Each is asked for once; whoever may not know it sees the ID.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use reqwest::Method;
 use serde::Deserialize;
 
+use super::Failure;
 use crate::client::Client;
-use crate::client::store::SESSIONS_BETA;
+use crate::client::pages::Items;
+use crate::client::store::{SESSIONS_BETA, StoreApi, View};
+use crate::history::author;
 use crate::history::text::one_line;
 use crate::wire::actor::Actor;
 use crate::wire::admin::ApiKey;
+
+/// Actors that a message lists at most.
+const MOST: usize = 20;
 
 #[derive(Deserialize)]
 struct Session {
@@ -45,6 +51,32 @@ impl Names {
         shown
     }
 
+    /// The ID of the only one who is shown so, of all who wrote a version of the store.
+    pub async fn actor(&mut self, store: &StoreApi, shown: &str) -> Result<String, Failure> {
+        let mut versions = Items::from(store.versions(&[], View::Basic).ahead());
+        let (mut seen, mut all) = (HashSet::new(), Vec::new());
+        while let Some(version) = versions.next().await? {
+            if let Some(id) = author(&version).filter(|id| !seen.contains(*id)) {
+                seen.insert(id.to_owned());
+                all.push((id.to_owned(), self.of(version.created_by.as_ref()).await));
+            }
+        }
+        let mut called: Vec<_> = all.iter().filter(|(_, name)| name == shown).collect();
+        let asked = one_line(shown);
+        match (called.pop(), called.pop()) {
+            (Some((id, _)), None) => Ok(id.clone()),
+            (None, _) => Err(Failure::Usage(format!(
+                "nobody who wrote in this store is shown as {asked}: {}",
+                listed(&all)
+            ))),
+            _ => {
+                all.retain(|(_, name)| name == shown);
+                let count = all.len();
+                Err(Failure::Usage(format!("{count} are shown as {asked}: {}", listed(&all))))
+            }
+        }
+    }
+
     async fn session(&self, id: &str) -> Option<String> {
         if !crate::client::store::is_id(id, "sesn_") {
             return None;
@@ -68,4 +100,14 @@ impl Names {
         }
         self.known.get(id).cloned()
     }
+}
+
+/// Some actors, by name and ID.
+fn listed(actors: &[(String, String)]) -> String {
+    let shown = actors.iter().take(MOST).map(|(id, name)| format!("{name} ({id})"));
+    let mut shown: Vec<_> = shown.collect();
+    if actors.len() > MOST {
+        shown.push(format!("and {} more", actors.len() - MOST));
+    }
+    if shown.is_empty() { "nobody did".to_owned() } else { shown.join(", ") }
 }

@@ -52,6 +52,7 @@ fn a_log_is_filtered_and_still_knows_what_was_before() {
     let own = text(&all[0]["created_by"], "api_key_id");
     assert_eq!(stage.json(&["log", "--actor", own]).len(), 1);
     assert_eq!(stage.run(&["log", "--actor", "ann"]).code, 2);
+    assert_eq!(stage.told(&["log", "--actor", "Add a paragraph on RGA"]), of_hasty);
     assert_eq!(stage.run(&["log", "--session", "apikey_1"]).code, 2);
     assert_eq!(stage.run(&["log", "--since", "lately"]).code, 2);
     assert_eq!(stage.run(&["log", "/none.md"]).code, 3);
@@ -73,6 +74,37 @@ fn a_log_follows_a_memory_through_moves_and_its_path_through_deletions() {
     assert_eq!(operations, ["modified", "created", "deleted", "created"], "{log}");
     assert!(log.lines().next().unwrap().contains("/a  (was /b)"), "{log}");
     assert_eq!(stage.json(&["log", "/b"]).len(), 2, "one that was moved away is found");
+}
+
+#[test]
+fn a_log_tells_what_became_of_a_memory_that_was_moved_away() {
+    let stage = Stage::new();
+    let session = stage.session("s");
+    let moved = stage.create(&session, "/a", "first\n");
+    stage.update(&session, &moved, "more\n");
+    stage.rename(&session, &moved, "/kept");
+    stage.update(&session, &moved, "not here\n");
+    stage.put("/a", "second\n");
+
+    let log = stage.told(&["log", "/a"]);
+
+    let lines: Vec<_> = log.lines().collect();
+    assert_eq!(lines.len(), 4, "{log}");
+    assert!(lines[0].contains("7 (+7)") && lines[0].ends_with("  /a"), "{log}");
+    assert!(lines[1].contains("5 (+0)") && lines[1].ends_with("  /kept  (was /a)"), "{log}");
+    assert!(lines[2].contains("5 (-1)") && lines[2].ends_with("  /a"), "{log}");
+    assert!(lines[3].contains("created"), "{log}");
+    let patch = stage.told(&["log", "/a", "-p"]);
+    assert!(patch.contains("rename from a\nrename to kept\n"), "{patch}");
+    assert!(patch.contains("-first\n+more\n") && !patch.contains("not here"), "{patch}");
+    let all = stage.json(&["log", "/a"]);
+    assert_eq!(stage.json(&["log", "/a", "-n", "2"]), all[..2]);
+    assert_eq!(stage.json(&["log", "/a", "--session", &session.id]), all[1..]);
+    assert_eq!(stage.json(&["log", "/a", "--operation", "created"]).len(), 2);
+    assert_eq!(stage.json(&["log", "/kept"]).len(), 4, "one that is there is told whole");
+
+    stage.told(&["rm", "/a", "/kept"]);
+    assert_eq!(stage.json(&["log", "/a"]).len(), 5, "what was deleted there hides it no more");
 }
 
 #[test]
@@ -147,6 +179,27 @@ fn blame_tells_the_version_of_each_line() {
     stage.told(&["rm", "/a"]);
     assert_eq!(stage.told(&["blame", "/a"]), blame, "a deleted memory is shown as it last was");
     assert_eq!(stage.run(&["blame", "/b"]).code, 3);
+}
+
+#[test]
+fn an_actor_is_named_as_the_log_shows_it_where_only_one_is_called_so() {
+    let stage = Stage::new();
+    let twins = [stage.session("twin"), stage.session("twin")];
+    let evil = stage.session("e\u{1b}");
+    for (number, session) in twins.iter().chain([&evil]).enumerate() {
+        stage.create(session, &format!("/{number}"), "x");
+    }
+
+    let ambiguous = stage.run(&["log", "--actor", "twin"]);
+    let unknown = stage.run(&["log", "--actor", "nobody"]);
+
+    assert_eq!((ambiguous.code, unknown.code), (2, 2), "{}{}", ambiguous.err, unknown.err);
+    for session in &twins {
+        assert!(ambiguous.err.contains(&session.id), "{}", ambiguous.err);
+        assert!(unknown.err.contains(&format!("twin ({})", session.id)), "{}", unknown.err);
+    }
+    assert_eq!(stage.json(&["log", "--actor", "e\\u{1b}"]).len(), 1, "as it is shown");
+    assert_eq!(stage.run(&["log", "--session", "twin"]).code, 2);
 }
 
 #[test]
