@@ -18,6 +18,8 @@ const PATH: &str = "/x/v1/api_keys";
 pub enum Key {
     /// Make an API key and print it, once
     #[command(after_help = "\
+A database that is not there is made where --database-url or its variable names it.
+
 Examples:
   memstored key create --name ci
   memstored key create --name auditor --scope read --expires 2027-01-31T00:00:00Z

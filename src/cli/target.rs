@@ -76,7 +76,10 @@ impl TargetFlags {
         };
         match &self.url {
             Some(url) if server => self.server(url),
-            _ => self.database(create).await,
+            _ => {
+                let is_named = !given("database_url", ValueSource::DefaultValue);
+                self.database(create, is_named).await
+            }
         }
     }
 
@@ -91,7 +94,8 @@ impl TargetFlags {
         Ok(Target::Server(Client::new(url, key.clone())?))
     }
 
-    async fn database(&self, create: bool) -> Result<Target, Failure> {
+    /// What nobody has named is not made by the way: it may be the wrong folder.
+    async fn database(&self, create: bool, is_named: bool) -> Result<Target, Failure> {
         if matches!(self.database_url, Location::Memory) {
             return Err(Failure::Usage(
                 "an in-memory database is private to its server: name the server with --url".into(),
@@ -100,6 +104,13 @@ impl TargetFlags {
         if !create {
             upkeep::require_database(&self.database_url).await?;
         } else if self.database_url.is_missing() {
+            if !is_named {
+                let url = &self.database_url;
+                return Err(Failure::Failed(format!(
+                    "there is no database of memstored at {url}: name another, or give --database-url \
+                     {url} to have this one made"
+                )));
+            }
             output::say(&format!("making a new database at {}", self.database_url));
         }
         let settings = Settings {

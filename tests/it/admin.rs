@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::Program;
-use crate::support::program::{command, run, run_json};
+use crate::support::program::{command, run, run_first, run_json};
 use crate::support::server::text;
 
 fn told(output: &Output) -> (i32, String) {
@@ -36,7 +36,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 }
 
 fn made(folder: &Path, name: &str) -> String {
-    let made = run_json(folder, &["workspace", "create", name, "--json"]);
+    let made = run_first(folder, &["workspace", "create", name, "--json"]);
     text(&made, "id").to_owned()
 }
 
@@ -152,7 +152,33 @@ fn a_key_may_end_with_the_last_second_that_there_is() {
     let folder = TempDir::new().unwrap();
     let never = "9999-12-31T23:59:59Z";
 
-    let key = run_json(folder.path(), &["key", "create", "--expires", never, "--json"]);
+    let key = run_first(folder.path(), &["key", "create", "--expires", never, "--json"]);
 
     assert_eq!(key["expires_at"], "9999-12-31T23:59:59.000000Z");
+}
+
+/// In a folder that is the wrong one, say.
+#[test]
+fn a_database_that_nobody_named_is_not_made_by_the_way() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str], named: &[(&str, &str)]| {
+        let mut command = command(folder.path(), arguments);
+        command.env_remove("MEMSTORED_DATABASE_URL").envs(named.iter().copied());
+        told(&command.output().unwrap())
+    };
+    for arguments in [&["key", "create"][..], &["workspace", "create", "w"]] {
+        let (code, said) = run(arguments, &[]);
+
+        assert_eq!(code, 1, "{arguments:?}: {said}");
+        assert!(said.contains("there is no database of memstored at"), "{said}");
+        assert!(said.contains("--database-url sqlite:memstored.db"), "{said}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+    }
+
+    let named = [("MEMSTORED_DATABASE_URL", "sqlite:memstored.db")];
+    let (code, said) = run(&["key", "create"], &named);
+    assert!(code == 0 && said.contains("making a new database"), "{said}");
+    assert_eq!(run(&["key", "create"], &[]).0, 0, "there is one now");
+    let (code, said) = run(&["key", "create", "--database-url", "sqlite:other.db"], &[]);
+    assert!(code == 0 && folder.path().join("other.db").exists(), "{said}");
 }

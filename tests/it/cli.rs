@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::Program;
-use crate::support::program::{command, parse, request, run, run_json};
+use crate::support::program::{command, parse, request, run, run_first, run_json};
 use crate::support::server::text;
 
 const STORES: &str = "/v1/memory_stores";
@@ -124,7 +124,7 @@ fn a_key_that_was_made_with_less_is_not_configured(#[case] made: &[&str], #[case
 #[test]
 fn a_start_without_a_valid_key_says_that_it_may_be_revoked() {
     let folder = TempDir::new().unwrap();
-    let made = run_json(folder.path(), &["key", "create", "--json"]);
+    let made = run_first(folder.path(), &["key", "create", "--json"]);
     run_json(folder.path(), &["key", "revoke", "--json", text(&made, "id")]);
 
     let refused = run(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
@@ -229,7 +229,7 @@ fn allowed_hosts_may_have_spaces_around_them() {
 #[test]
 fn a_public_address_needs_a_key_that_exists() {
     let folder = TempDir::new().unwrap();
-    let key = run_json(folder.path(), &["key", "create", "--name", "ops", "--json"]);
+    let key = run_first(folder.path(), &["key", "create", "--name", "ops", "--json"]);
 
     let mut server =
         Program::spawn(&mut command(folder.path(), &["serve", "--listen", "0.0.0.0:0"]));

@@ -77,6 +77,13 @@ pub fn run_json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The same in a folder whose database is made by it, which has to be named.
+pub fn run_first(folder: &Path, arguments: &[&str]) -> Value {
+    let file = "sqlite:memstored.db".to_owned();
+    let url = database::of_folder(folder).unwrap_or(file);
+    run_json(folder, &[arguments, &["--database-url", &url]].concat())
+}
+
 /// A running `memstored serve`.
 pub struct Program {
     child: Child,
