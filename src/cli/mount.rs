@@ -37,19 +37,19 @@ It stays in the foreground and prints a line for each store when programs can us
 SIGTERM, uploads what waits and unmounts; a second one ends it at once.")]
 pub struct Mount {
     /// Session whose attached stores are mounted
-    #[arg(long, value_name = "SESSION", required_unless_present = "store")]
+    #[arg(long, value_name = "SESSION", required_unless_present_any = ["store", "usual_store"])]
     session: Option<String>,
 
     /// Folder that stands for /mnt/memory
     #[arg(long, value_name = "DIR", default_value = attach::ROOT, conflicts_with = "store")]
     root: PathBuf,
 
-    /// Store to mount, by its name or its ID
+    /// Store to mount, by its name or its ID; MEMSTORED_STORE where neither it nor a session is given
     #[arg(long, value_name = "NAME_OR_ID", conflicts_with = "session", requires = "dir")]
     store: Option<String>,
 
     /// Empty folder for the store
-    #[arg(value_name = "DIR", requires = "store", conflicts_with = "session")]
+    #[arg(value_name = "DIR", conflicts_with = "session")]
     dir: Option<PathBuf>,
 
     /// Let nothing be changed
@@ -101,6 +101,10 @@ pub struct Mount {
     #[arg(long, env = "MEMSTORED_SESSION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     #[arg(help_heading = "Server")]
     session_token: Option<SecretString>,
+
+    // Not of `store`: a variable would be in conflict with a session.
+    #[arg(long, env = "MEMSTORED_STORE", hide = true)]
+    usual_store: Option<String>,
 
     #[arg(long, env = "XDG_STATE_HOME", hide = true)]
     xdg_state_home: Option<PathBuf>,
@@ -186,9 +190,8 @@ fn make_folders(mount: &Mount, attachments: &[Attachment]) -> Result<Vec<PathBuf
 impl Mount {
     async fn attachments(&self) -> Result<(Client, Vec<Attachment>), Failure> {
         let Some(session) = &self.session else {
+            let (wanted, at) = self.store_and_folder()?;
             let client = self.server.client(self.server.key()?)?;
-            let wanted = self.store.as_deref().unwrap_or_default();
-            let at = self.dir.as_deref().unwrap_or(Path::new("."));
             let one = attach::of_store(&client, wanted, at, self.read_only).await?;
             return Ok((client, vec![one]));
         };
@@ -201,6 +204,18 @@ impl Mount {
         let client = self.server.client(token)?;
         let all = attach::of_session(&client, session, &self.root).await?;
         Ok((client, all))
+    }
+
+    fn store_and_folder(&self) -> Result<(&str, &Path), Failure> {
+        let mut given = [&self.store, &self.usual_store].into_iter().flatten();
+        // A variable that is set to nothing is not set.
+        let store = given.find(|store| !store.is_empty()).ok_or_else(|| {
+            Failure::Usage("nothing to mount: give --store, MEMSTORED_STORE or --session".into())
+        })?;
+        let folder = self.dir.as_deref().ok_or_else(|| {
+            Failure::Usage("a store is mounted at a folder of its own: give DIR".into())
+        })?;
+        Ok((store, folder))
     }
 
     fn options(&self) -> Result<Options, Failure> {

@@ -129,6 +129,37 @@ fn the_variables_of_the_official_sdks_name_server_and_key() {
     assert_eq!(mount.read("f"), "old\n");
 }
 
+#[test]
+fn a_store_is_named_by_the_variable_of_the_other_verbs_too() {
+    let Some(stage) = Stage::new() else { return };
+    stage.memory("/f", "old\n");
+    let at = stage.folder().join("at");
+    fs::create_dir(&at).unwrap();
+    let mount = |arguments: &[&str], store: &str| {
+        let mut mount = stage.command(&[&["mount"], arguments].concat());
+        mount.env("MEMSTORED_STORE", store);
+        mount
+    };
+    let spawn = |arguments: &[&str], store: &str| {
+        let mut mount = mount(arguments, store);
+        mount.arg(&at);
+        Mount::spawn(mount, vec![at.clone()], stage.folder().join("log"))
+    };
+
+    assert_eq!(spawn(&[], "notes").unwrap().read("f"), "old\n");
+    assert_eq!(spawn(&["--store", "notes"], "other").unwrap().read("f"), "old\n");
+    let refused = |arguments: &[&str], store: &str| {
+        let output = mount(arguments, store).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, why) = refused(&[], "notes");
+    assert!(code == Some(2) && why.contains("DIR"), "{why}");
+    let (code, why) = refused(&["at"], "");
+    assert!(code == Some(2) && why.contains("--store"), "set to nothing is not set: {why}");
+    let (code, why) = refused(&["--session", "sesn_1"], "notes");
+    assert!(code == Some(3) && why.contains("there is no session sesn_1"), "{why}");
+}
+
 #[rstest]
 #[case::missing_folder(&["--store", "notes", "nowhere"], 1, "nowhere: there is no such folder")]
 #[case::no_folder(&["--store", "notes", "file"], 1, "it is no folder")]
