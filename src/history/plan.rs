@@ -222,10 +222,15 @@ pub fn before_session(session: &str, histories: &[Vec<Version>], now: &[Head]) -
         if before.is_none() && head.as_ref().is_some_and(stands_in) {
             continue;
         }
-        let by = other.and_then(author).unwrap_or("somebody");
-        plan.conflict(shown(history), format!("changed by {by}, too"));
+        plan.conflict(shown(history), other.map_or_else(String::new, changed_since));
     }
     settle(plan, now).sorted()
+}
+
+/// Whose change stands in the way, and what shows it.
+fn changed_since(other: &Version) -> String {
+    let by = author(other).unwrap_or("somebody");
+    format!("changed since by {by} at {}: memstored show {}", other.created_at, other.id)
 }
 
 /// Whether what is there now is what the session left at some time, whoever has put it back.

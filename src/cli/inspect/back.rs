@@ -51,8 +51,8 @@ pub struct Restore {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 What the session changed gets the content and path from before it, what it made is deleted, what it
-deleted comes back. A memory that somebody else has changed since is listed and left alone (exit code
-4). Doing it again changes nothing. The session itself may go on: archive it, or revoke what it holds,
+deleted comes back. A memory that somebody else has changed since is listed, with who did, when, and
+the version to look at, and left alone (exit code 4). Doing it again changes nothing. The session itself may go on: archive it, or revoke what it holds,
 first.
 
 Examples:

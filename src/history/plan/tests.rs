@@ -139,7 +139,8 @@ fn a_session_is_undone_where_nobody_changed_anything_since() {
 
     let since = version(4, "mem_a", "/a", "sesn_2", Some("better"));
     let histories = [vec![since, bad.clone(), before.clone()]];
-    assert_eq!(words(&before_session(BAD, &histories, &[])), ["leave /a: changed by sesn_2, too"]);
+    let why = "changed since by sesn_2 at 2026-11-26T10:00:04.000000Z: memstored show memver_4";
+    assert_eq!(words(&before_session(BAD, &histories, &[])), [format!("leave /a: {why}")]);
 
     let undone = version(4, "mem_a", "/a", "apikey_1", Some("careful notes"));
     let histories = [vec![undone, bad, before]];

@@ -96,6 +96,25 @@ fn a_moment_is_restored_with_its_paths_and_deletions() {
     assert_eq!(stage.run(&["restore"]).code, 2);
 }
 
+#[test]
+fn an_undo_says_whose_later_change_it_leaves_alone() {
+    let (stage, [careful, hasty]) = Stage::incident();
+    let memory = text(&stage.json(&["ls"])[0], "id").to_owned();
+    stage.update(&careful, &memory, "mended\n");
+    let log = stage.json(&["log"]);
+    let (version, time) = (text(&log[0], "id"), text(&log[0], "created_at"));
+
+    let undone = stage.run(&["undo", "--session", &hasty.id]);
+
+    assert_eq!(undone.code, 4, "{}{}", undone.out, undone.err);
+    let why = format!(
+        "left alone: /crdts.md: changed since by {} at {time}: memstored show {version}\n",
+        careful.id
+    );
+    assert!(undone.err.contains(&why), "{}", undone.err);
+    assert!(stage.told(&["show", version]).contains("+mended"));
+}
+
 /// The old memory is gone, and another one lies below its path.
 #[test]
 fn a_dry_run_leaves_alone_what_the_run_would() {
@@ -146,7 +165,9 @@ fn a_session_is_undone_and_what_others_changed_is_left_alone() {
     let undone = stage.run(&["undo", "--session", &bad.id, "--reason", "unread"]);
 
     assert_eq!(undone.code, 4, "{}{}", undone.out, undone.err);
-    assert!(undone.err.contains(&format!("left alone: /built-on: changed by {}", good.id)));
+    assert!(
+        undone.err.contains(&format!("left alone: /built-on: changed since by {} at", good.id))
+    );
     let content = |path| stage.content(path);
     assert_eq!(content("/changed").as_deref(), Some("was\n"));
     assert_eq!(content("/gone").as_deref(), Some("gone\n"));
