@@ -101,8 +101,14 @@ pub enum Color {
     Never,
 }
 
+/// Standard output for bytes that are no text; nothing where a person would have to read them.
+pub fn bytes() -> Option<BufWriter<Stdout>> {
+    let stdout = io::stdout();
+    (!stdout.is_terminal()).then(|| BufWriter::new(stdout))
+}
+
 /// Nobody reads on: that ends the program, and well.
-fn written(done: io::Result<()>) -> Done {
+pub fn written(done: io::Result<()>) -> Done {
     done.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Closed,
         _ => Failure::Failed(format!("can't print: {error}")),

@@ -1,15 +1,14 @@
 //! `memstored export`
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use super::partial::Partial;
+use super::partial::{Made, Partial};
 use super::{Done, Failure, InStore, array, find, output, repository};
 use crate::client::store::{StoreApi, View};
 use crate::domain::git::{self, Bare};
@@ -23,6 +22,10 @@ use crate::wire::version::Version;
 pub const MEMORIES: &str = "memories";
 pub const VERSIONS: &str = "versions.jsonl";
 
+/// How names end that promise what is not made, in small letters.
+const OTHERS: [&str; 12] =
+    [".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tzst", ".zip", ".7z", ".rar"];
+
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Plain files: each memory at its path below DIR, or in an archive. With --history the memories lie in
@@ -30,21 +33,23 @@ memories/, and versions.jsonl has every version with its content, one a line, ol
 API gives them. With --git DIR becomes a repository with one commit a version, whose author is the
 actor and whose date is the version's time; a redacted version is a commit that changes nothing.
 
-What could not lie there is left out, and named: what would make the folder, or one in it, a git
-repository with programs of its own (.git, and HEAD beside refs or commondir), and in a folder or
-repository a name of more than 255 bytes.
+What could not lie there is left out, and named, and then the exit code is 4: what would make the
+folder, or one in it, a git repository with programs of its own (.git, and HEAD beside refs or
+commondir), and in a folder or repository a name of more than 255 bytes.
 
 DIR must be empty or not be there yet, FILE.tar must not be there; nothing is ever overwritten, and
-FILE.tar is there when it is whole. What is made is its owner's alone (modes 0700 and 0600); a DIR that
-is there keeps its mode.
+FILE.tar is there when it is whole. What fails leaves nothing of what it made. What is made is its
+owner's alone (modes 0700 and 0600); a DIR that is there keeps its mode. Archives are tar, as they
+stand; for others, pipe the one that - writes.
 
 Examples:
   memstored export --store notes ./notes
   memstored export --store notes notes.tar --history
+  memstored export --store notes - | gzip > notes.tar.gz
   memstored export --store notes ./notes-git --git && git -C notes-git log --stat")]
 pub struct Export {
-    /// Folder, or archive where its name ends with .tar
-    #[arg(value_name = "DIR|FILE.tar")]
+    /// Folder, or archive where its name ends with .tar, or - for an archive on standard output
+    #[arg(value_name = "DIR|FILE.tar|-")]
     to: PathBuf,
 
     /// Only this folder of the store
@@ -67,47 +72,76 @@ impl Export {
     pub async fn run(self) -> Done {
         // As the database is, and of git's files, too.
         umask(Mode::RWXG | Mode::RWXO);
+        let form = self.form()?;
         let store = self.place.open().await?;
         if self.git {
             return self.repository(&store).await;
         }
         let mut memories = self.memories(&store).await?;
         let versions = if self.history { all_versions(&store).await? } else { Vec::new() };
-        let mut target = Target::new(&self.to)?;
-        let bar = output::bar(memories.len(), "exporting");
         let root = if self.history { MEMORIES } else { "" };
         let bare = Bare::among(memories.iter().map(|memory| memory.path.as_str()));
-        memories.retain(|memory| match target.refuses(&memory.path, &bare) {
+        let all = memories.len();
+        memories.retain(|memory| match form.refuses(&memory.path, &bare) {
             Some(why) => {
                 output::say(&format!("left out {}: {why}", one_line(&memory.path)));
                 false
             }
             None => true,
         });
-        for memory in &memories {
+        let left_out = all - memories.len();
+        let places = memories.iter().map(|memory| place(root, &memory.path));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
+        let mut target = Target::new(&self.to, form)?;
+        let bar = output::bar(memories.len(), "exporting");
+        for (memory, place) in memories.iter().zip(&places) {
             let content = memory.content.as_deref().unwrap_or_default();
-            target.file(&place(root, &memory.path)?, content.as_bytes(), time_of(memory))?;
+            target.file(place, content.as_bytes(), time_of(memory))?;
             bar.inc(1);
         }
         if self.history {
-            let mut lines = String::new();
-            for version in &versions {
-                lines.push_str(&serde_json::to_string(version).unwrap_or_default());
-                lines.push('\n');
-            }
-            target.file(Path::new(VERSIONS), lines.as_bytes(), 0)?;
+            target.file(Path::new(VERSIONS), lines(&versions).as_bytes(), 0)?;
         }
         target.finish()?;
         bar.finish_and_clear();
-        let count = memories.len();
+        self.told(memories, versions.len(), form)?;
+        done_but_for(left_out)
+    }
+
+    /// What is to be made; a name that promises what is not made is refused.
+    fn form(&self) -> Result<Form, Failure> {
+        const GIT: &str = "--git makes a folder, and no archive: give another name";
+        const JSON: &str = "--json has standard output for itself: give a folder or FILE.tar";
+        const OTHER: &str = "no such archive is made: give a folder, FILE.tar, or - for an archive \
+                             on standard output";
+        let refuse = |why| Err(Failure::Usage(format!("{}: {why}", self.to.display())));
+        let name = self.to.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let is_tar = self.to.extension().is_some_and(|extension| extension == "tar");
+        match (self.to.as_os_str() == "-", self.git) {
+            (true, true) => refuse(GIT),
+            (true, false) if self.place.json() => refuse(JSON),
+            (true, false) => Ok(Form::Stdout),
+            (false, false) if is_tar => Ok(Form::Archive),
+            _ if self.to.is_dir() => Ok(Form::Folder),
+            _ if is_tar => refuse(GIT),
+            _ if OTHERS.iter().any(|end| name.ends_with(end)) => refuse(OTHER),
+            _ => Ok(Form::Folder),
+        }
+    }
+
+    fn told(&self, memories: Vec<Memory>, versions: usize, form: Form) -> Done {
+        let mut wrote = counted(memories.len(), "memory", "memories");
         if self.place.json() {
             let basic = |memory| Item::Memory(Memory { content: None, ..memory });
             return array(memories.into_iter().map(basic));
         }
-        let mut wrote = counted(count, "memory", "memories");
         if self.history {
             wrote.push_str(" and ");
-            wrote.push_str(&counted(versions.len(), "version", "versions"));
+            wrote.push_str(&counted(versions, "version", "versions"));
+        }
+        if matches!(form, Form::Stdout) {
+            output::say(&format!("wrote {wrote}"));
+            return Ok(());
         }
         output::print(&format!("wrote {wrote} to {}", self.to.display()))
     }
@@ -133,18 +167,43 @@ impl Export {
             let id = crate::history::author(version).unwrap_or("nobody").to_owned();
             authors.insert(id, names.of(version.created_by.as_ref()).await);
         }
-        empty_folder(&self.to)?;
+        let mut made = begin(&self.to)?;
+        for name in repository::names(&versions) {
+            made.by_program(self.to.join(name));
+        }
         let left_out = repository::write(&self.to, &versions, &authors)?;
+        made.finish();
         for path in &left_out {
             output::say(&format!("left out {}: git keeps no such path", one_line(path)));
         }
         if self.place.json() {
             let basic = |version| Version { content: None, ..version };
-            return array(versions.into_iter().map(basic));
+            array(versions.into_iter().map(basic))?;
+        } else {
+            let wrote = counted(versions.len(), "commit", "commits");
+            output::print(&format!("wrote {wrote} to {}", self.to.display()))?;
         }
-        let wrote = counted(versions.len(), "commit", "commits");
-        output::print(&format!("wrote {wrote} to {}", self.to.display()))
+        done_but_for(left_out.len())
     }
+}
+
+/// How an export ends that has left something out.
+fn done_but_for(left_out: usize) -> Done {
+    match left_out {
+        0 => Ok(()),
+        1 => Err(Failure::Conflict("1 path was left out".into())),
+        count => Err(Failure::Conflict(format!("{count} paths were left out"))),
+    }
+}
+
+/// Versions as JSON, one a line.
+fn lines(versions: &[Version]) -> String {
+    let mut lines = String::new();
+    for version in versions {
+        lines.push_str(&serde_json::to_string(version).unwrap_or_default());
+        lines.push('\n');
+    }
+    lines
 }
 
 /// All versions of a store with their contents, oldest first.
@@ -178,55 +237,70 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// A folder that is new or empty.
-pub fn empty_folder(path: &Path) -> Done {
-    if path.is_dir() {
-        let mut entries = fs::read_dir(path).map_err(|error| failed(path, &error))?;
-        if entries.next().is_some() {
-            let path = path.display();
-            return Err(Failure::Failed(format!(
-                "{path} is not empty, and nothing is overwritten"
-            )));
+fn begin(folder: &Path) -> Result<Made, Failure> {
+    Made::begin(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::DirectoryNotEmpty => Failure::Failed(format!(
+            "{} is not empty, and nothing is overwritten",
+            folder.display()
+        )),
+        _ => failed(folder, &error),
+    })
+}
+
+/// What an export is.
+#[derive(Clone, Copy)]
+enum Form {
+    Folder,
+    Archive,
+    Stdout,
+}
+
+impl Form {
+    /// Why a memory can't lie there as a file.
+    fn refuses(self, path: &str, bare: &Bare) -> Option<&'static str> {
+        if git::is_in_repository(path) || bare.has_head(path) {
+            return Some("git would run what a memory there says");
         }
-        return Ok(());
+        let is_folder = matches!(self, Self::Folder);
+        (is_folder && repository::is_long(path)).then_some("a file's name has at most 255 bytes")
     }
-    fs::create_dir_all(path).map_err(|error| failed(path, &error))
 }
 
 /// What files are written to.
 enum Target {
-    Folder(PathBuf),
-    Archive(Partial, Box<tar::Builder<BufWriter<File>>>),
+    Folder(PathBuf, Made),
+    /// With the place where it is to be, unless that is standard output.
+    Archive(Option<Partial>, Box<tar::Builder<Box<dyn Write>>>),
 }
 
 impl Target {
-    fn new(to: &Path) -> Result<Self, Failure> {
-        if to.extension().is_some_and(|extension| extension == "tar") {
-            let (partial, file) = Partial::begin(to).map_err(|error| failed(to, &error))?;
-            let archive = tar::Builder::new(BufWriter::new(file));
-            return Ok(Self::Archive(partial, Box::new(archive)));
+    fn new(to: &Path, form: Form) -> Result<Self, Failure> {
+        let archive = |partial: Option<Partial>, to: Box<dyn Write>| {
+            Self::Archive(partial, Box::new(tar::Builder::new(to)))
+        };
+        match form {
+            Form::Folder => Ok(Self::Folder(to.to_owned(), begin(to)?)),
+            Form::Archive => {
+                let (partial, file) = Partial::begin(to).map_err(|error| failed(to, &error))?;
+                Ok(archive(Some(partial), Box::new(BufWriter::new(file))))
+            }
+            Form::Stdout => match output::bytes() {
+                Some(stdout) => Ok(archive(None, Box::new(stdout))),
+                None => Err(Failure::Usage(
+                    "an archive is nothing for a terminal: pipe it, or give a folder or FILE.tar"
+                        .into(),
+                )),
+            },
         }
-        empty_folder(to)?;
-        Ok(Self::Folder(to.to_owned()))
-    }
-
-    /// Why a memory can't lie there as a file.
-    fn refuses(&self, path: &str, bare: &Bare) -> Option<&'static str> {
-        if git::is_in_repository(path) || bare.has_head(path) {
-            return Some("git would run what a memory there says");
-        }
-        let is_folder = matches!(self, Self::Folder(_));
-        (is_folder && repository::is_long(path)).then_some("a file's name has at most 255 bytes")
     }
 
     /// A file with its time in seconds since 1970.
     fn file(&mut self, path: &Path, content: &[u8], time: u64) -> Done {
         match self {
-            Self::Folder(folder) => {
+            Self::Folder(folder, made) => {
                 let path = folder.join(path);
-                let parent = path.parent().unwrap_or(folder);
-                fs::create_dir_all(parent).map_err(|error| failed(&path, &error))?;
-                let file = OpenOptions::new().write(true).create_new(true).open(&path);
-                let written = file.and_then(|mut file| {
+                let parent = made.folder(path.parent().unwrap_or(folder));
+                let written = parent.and_then(|()| made.file(&path)).and_then(|mut file| {
                     file.write_all(content)?;
                     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time);
                     file.set_modified(time)
@@ -238,22 +312,33 @@ impl Target {
                 header.set_size(content.len() as u64);
                 header.set_mode(0o600);
                 header.set_mtime(time);
-                let appended = archive.append_data(&mut header, path, content);
-                appended.map_err(|error| failed(partial.to(), &error))
+                archived(partial.as_ref(), archive.append_data(&mut header, path, content))
             }
         }
     }
 
     fn finish(self) -> Done {
         match self {
-            Self::Folder(_) => Ok(()),
+            Self::Folder(_, made) => {
+                made.finish();
+                Ok(())
+            }
             Self::Archive(partial, archive) => {
-                let to = partial.to().to_owned();
                 let ended = archive.into_inner().and_then(|mut file| file.flush());
-                let ended = ended.and_then(|()| partial.finish());
-                ended.map_err(|error| failed(&to, &error))
+                archived(partial.as_ref(), ended)?;
+                let Some(partial) = partial else { return Ok(()) };
+                let to = partial.to().to_owned();
+                partial.finish().map_err(|error| failed(&to, &error))
             }
         }
+    }
+}
+
+/// Whether a part of an archive could be written.
+fn archived(partial: Option<&Partial>, done: io::Result<()>) -> Done {
+    match partial {
+        Some(partial) => done.map_err(|error| failed(partial.to(), &error)),
+        None => output::written(done),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store's history as a git repository, written by git itself: one commit a version.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
@@ -134,16 +134,24 @@ impl Stream {
     }
 
     fn is_kept(&mut self, path: &str) -> bool {
+        // git takes what stands behind a backslash for a name as well.
         let odd = MemoryPath::parse(path).is_err()
-            || git::is_in_repository(path)
+            || path.split(['/', '\\']).any(git::is_repository)
             || self.bare.has_head(path)
-            || is_long(path)
-            || path.contains('\\');
+            || is_long(path);
         if odd && !self.left_out.iter().any(|left| left == path) {
             self.left_out.push(path.to_owned());
         }
         !odd
     }
+}
+
+/// What a folder gets, at its top, when these versions are written there.
+pub fn names(versions: &[Version]) -> HashSet<String> {
+    let paths = versions.iter().filter_map(|version| version.path.as_deref());
+    let names = paths.filter_map(|path| path.strip_prefix('/')?.split('/').next());
+    let names = names.filter(|name| !matches!(*name, "" | "." | ".."));
+    std::iter::once(".git").chain(names).map(str::to_owned).collect()
 }
 
 /// Whether a name is longer than file systems take.
@@ -196,13 +204,13 @@ mod tests {
             "/git~1/x",
             "/.git. /x",
             "/.g\u{200c}it/x",
-            "/a\\b",
+            "/a\\.git",
         ] {
             assert!(!stream.is_kept(bad), "{bad}");
             assert!(!stream.is_kept(bad), "{bad}");
         }
         assert_eq!(stream.left_out.len(), 8);
-        for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x", "/HEAD"] {
+        for good in ["/.gitignore", "/git/a", "/a.git", "/.github/x", "/HEAD", "/a\\b"] {
             assert!(stream.is_kept(good), "{good}");
         }
     }

@@ -32,7 +32,7 @@ fn git_runs_nothing_of_a_store_that_was_exported() {
         let out = stage.path(&format!("out{}", how.len() + how.concat().len()));
         let said = stage.run(&[&["export", out.to_str().unwrap()], how].concat());
 
-        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(said.code, 4, "{}", said.err);
         for path in ["/HEAD", "/bare/HEAD", "/.git/HEAD", "/.git/config"] {
             assert!(said.err.contains(&format!("left out {path}: ")), "{how:?} {}", said.err);
         }
@@ -53,7 +53,7 @@ fn a_head_that_makes_no_repository_is_exported() {
 
     let said = stage.run(&["export", out.to_str().unwrap()]);
 
-    assert!(!said.err.contains("left out"), "{}", said.err);
+    assert!(said.code == 0 && !said.err.contains("left out"), "{}", said.err);
     assert_eq!(files(&out).len(), 2);
 }
 
@@ -93,20 +93,25 @@ fn what_is_exported_is_its_owners_alone() {
     assert!(listed.starts_with("-rw-------"), "{listed}");
 }
 
+/// An export whose files can't grow beyond 20,000 bytes.
+fn cut_short(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String) {
+    let export = stage.command(arguments);
+    let mut bounded = bounded(&stage.path(""), arguments, 20_000);
+    for (name, value) in export.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        bounded.env(name, value);
+    }
+    let failed = bounded.output().unwrap();
+    (failed.status.code(), String::from_utf8_lossy(&failed.stderr).into_owned())
+}
+
 #[test]
 fn an_archive_that_can_not_be_written_leaves_nothing_and_can_be_tried_again() {
     let stage = Stage::new();
     stage.put("/a", &"x".repeat(50_000));
-    let export = stage.command(&["export", "out.tar"]);
-    let mut bounded = bounded(&stage.path(""), &["export", "out.tar"], 20_000);
-    for (name, value) in export.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-        bounded.env(name, value);
-    }
 
-    let failed = bounded.output().unwrap();
+    let (code, said) = cut_short(&stage, &["export", "out.tar"]);
 
-    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("can't write out.tar"), "{said}");
     let left = fs::read_dir(stage.path("")).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("tar")).collect();
@@ -114,4 +119,91 @@ fn an_archive_that_can_not_be_written_leaves_nothing_and_can_be_tried_again() {
     stage.told(&["export", "out.tar"]);
     let again = stage.run(&["export", "out.tar"]);
     assert!(again.err.contains("File exists"), "{}", again.err);
+}
+
+#[test]
+fn a_folder_that_can_not_be_written_leaves_nothing_but_what_was_there() {
+    let stage = Stage::new();
+    for (path, bytes) in [("/a", 1), ("/b/c/d", 2), ("/b/e", 50_000)] {
+        stage.put(path, &"x".repeat(bytes));
+    }
+    fs::create_dir_all(stage.path("there/empty")).unwrap();
+    fs::write(stage.path("there/theirs"), "theirs").unwrap();
+    let before = modes(&stage.path("there"));
+
+    for how in [&[][..], &["--git"], &["--history"]] {
+        for to in ["new", "there/empty", "there/new/deep"] {
+            let (code, said) = cut_short(&stage, &[&["export", to], how].concat());
+
+            assert_eq!(code, Some(1), "{to} {how:?}: {said}");
+            assert!(!stage.path("new").exists(), "{to} {how:?}: {said}");
+            assert_eq!(modes(&stage.path("there")), before, "{to} {how:?}: {said}");
+        }
+    }
+    stage.told(&["export", "there/empty"]);
+    let again = stage.run(&["export", "there/empty"]);
+    assert!(again.code == 1 && again.err.contains("is not empty"), "{}", again.err);
+    assert_eq!(files(&stage.path("there/empty")).len(), 3, "what was there is not removed");
+}
+
+#[test]
+fn a_name_of_an_archive_that_is_not_made_is_a_usage_error() {
+    let stage = Stage::new();
+    stage.put("/a", "x");
+    for (name, how) in [
+        ("x.tar.gz", &[][..]),
+        ("x.tgz", &[]),
+        ("x.ZIP", &["--history"]),
+        ("x.tar.zst", &[]),
+        ("x.TAR", &[]),
+        ("x.tar", &["--git"]),
+        ("x.zip", &["--git"]),
+        ("-", &["--git"]),
+        ("-", &["--json"]),
+    ] {
+        let refused = stage.run(&[&["export", name], how].concat());
+
+        assert_eq!(refused.code, 2, "{name} {how:?}: {}", refused.err);
+        assert!(refused.err.contains("folder"), "{name} {how:?}: {}", refused.err);
+        assert!(!stage.path(name).exists(), "{name}");
+    }
+    fs::create_dir(stage.path("v1.zip")).unwrap();
+    stage.told(&["export", "v1.zip"]);
+    assert!(stage.path("v1.zip/a").exists(), "a folder that is there is one whatever its name");
+}
+
+#[test]
+fn an_archive_goes_to_standard_output() {
+    let stage = Stage::new();
+    stage.put("/sub/a", "x");
+    for how in [&[][..], &["--history"]] {
+        let output = stage.command(&[&["export", "-"], how].concat()).output().unwrap();
+
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("wrote 1 memory"), "{said}");
+        fs::write(stage.path("piped.tar"), &output.stdout).unwrap();
+        stage.told(&[&["export", "whole.tar"], how].concat());
+        assert_eq!(output.stdout, fs::read(stage.path("whole.tar")).unwrap());
+        fs::remove_file(stage.path("whole.tar")).unwrap();
+    }
+    assert!(!stage.path("-").exists());
+}
+
+#[test]
+fn git_keeps_names_with_a_backslash_but_none_of_its_own_behind_one() {
+    let stage = Stage::new();
+    for path in ["/a\\b", "/c\\d/e", "/x\\.git/config", "/GIT~1\\y"] {
+        stage.put(path, "x");
+    }
+
+    let said = stage.run(&["export", "out", "--git"]);
+
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("left out /x\\.git/config: "), "{}", said.err);
+    assert!(said.err.contains("2 paths were left out"), "{}", said.err);
+    assert_eq!(fs::read_to_string(stage.path("out/a\\b")).unwrap(), "x");
+    assert_eq!(fs::read_to_string(stage.path("out/c\\d/e")).unwrap(), "x");
+    let mut git = Command::new("git");
+    let status = git.arg("-C").arg(stage.path("out")).args(["status", "-s"]).output().unwrap();
+    assert!(status.status.success() && status.stdout.is_empty(), "{status:?}");
 }

@@ -150,7 +150,7 @@ fn every_version_is_a_commit() {
 
     let ran = stage.run(&["export", repository.to_str().unwrap(), "--git"]);
 
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.code, 4, "{}", ran.err);
     assert!(ran.err.contains("left out /.git/config"), "{}", ran.err);
     let git = |arguments: &[&str]| {
         let output =
@@ -388,12 +388,13 @@ fn an_export_makes_no_repository_of_anybody_elses() {
 
     let said = stage.run(&["export", out.to_str().unwrap()]);
 
-    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.ends_with("memstored: 3 paths were left out\n"), "{}", said.err);
     assert_eq!(files(&out), [("kept".to_owned(), "x".to_owned())]);
     for path in ["/.git/config", "/a/.GIT/hooks/pre-commit", &long] {
         assert!(said.err.contains(&format!("left out {path}: ")), "{}", said.err);
     }
     let git = stage.path("git");
-    assert_eq!(stage.run(&["export", git.to_str().unwrap(), "--git"]).code, 0);
+    assert_eq!(stage.run(&["export", git.to_str().unwrap(), "--git"]).code, 4);
     assert!(git.join("kept").exists());
 }
