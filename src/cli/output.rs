@@ -48,7 +48,7 @@ pub fn rows(head: &[&str], rows: &[Vec<String>]) -> Done {
 pub struct Out {
     to: BufWriter<Stdout>,
     /// Whether a person looks on.
-    pub is_terminal: bool,
+    is_terminal: bool,
     paint: bool,
 }
 
@@ -82,9 +82,16 @@ impl Out {
         written(self.to.flush())
     }
 
-    /// Text of others as it may be shown here: harmless on a terminal, unchanged elsewhere.
+    /// Writes a content whole: harmless on a terminal, and the very bytes elsewhere.
+    pub fn content(&mut self, text: &str) -> Done {
+        let text = if self.is_terminal { harmless(text) } else { Cow::Borrowed(text) };
+        self.raw(&text)
+    }
+
+    /// Text of others as it may be shown here: harmless on a terminal and where colours are wanted, since
+    /// behind those there is one; unchanged elsewhere.
     pub fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.is_terminal { harmless(text) } else { Cow::Borrowed(text) }
+        if self.is_terminal || self.paint { harmless(text) } else { Cow::Borrowed(text) }
     }
 
     /// The text in a style, where colours are wanted.

@@ -173,8 +173,7 @@ impl Cat {
 
     fn print(&self, content: &str) -> Done {
         let mut out = self.place.shared.out();
-        let shown = out.shown(content).into_owned();
-        out.raw(&shown)?;
+        out.content(content)?;
         out.flush()
     }
 }

@@ -101,6 +101,31 @@ fn colours_are_for_terminals_or_those_who_ask() {
     assert!(!on_a_terminal(&stage, &["log", "-p", "--color", "never"]).contains('\u{1b}'));
 }
 
+/// Who asks for colours in a pipe has a pager behind it, which hands them on.
+#[test]
+fn what_is_coloured_for_a_pager_drives_no_terminal_either() {
+    let stage = Stage::new();
+    stage.put("/evil", "x\n");
+    stage.put("/evil", EVIL);
+    let version = &stage.versions()[0];
+
+    for arguments in [
+        &["log", "-p"][..],
+        &["diff", version],
+        &["diff", version, "--word"],
+        &["show", version],
+        &["blame", "/evil"],
+    ] {
+        let shown = stage.told(&[arguments, &["--color", "always"]].concat());
+        assert!(shown.contains("\\u{1b}]0;owned\\u{7}"), "{arguments:?}: {shown:?}");
+        for bad in ["\u{1b}]", "\u{1b}[2J", "\u{7}", "\r", "\u{9b}", "\u{202e}"] {
+            assert!(!shown.contains(bad), "{arguments:?}: {bad:?} in {shown:?}");
+        }
+    }
+    assert_eq!(stage.told(&["cat", "/evil", "--color", "always"]), EVIL, "the very bytes");
+    assert!(stage.told(&["show", version]).contains(EVIL), "and without colours, too");
+}
+
 #[test]
 fn a_reader_that_leaves_is_no_failure() {
     let stage = Stage::new();
