@@ -221,7 +221,7 @@ pub struct Put {
     file: String,
 
     /// Replace only content with this SHA-256
-    #[arg(long = "if", value_name = "SHA256", conflicts_with = "new")]
+    #[arg(long = "if", value_name = "SHA256", value_parser = sha256, conflicts_with = "new")]
     expected: Option<String>,
 
     /// Replace nothing: the path has to be free
@@ -233,6 +233,11 @@ pub struct Put {
 
     #[command(flatten)]
     place: InStore,
+}
+
+fn sha256(text: &str) -> Result<String, String> {
+    let parsed = Sha256::parse("it", text).map_err(|error| error.to_string())?;
+    Ok(parsed.to_string())
 }
 
 impl Put {

@@ -132,6 +132,11 @@ fn a_put_replaces_only_what_it_may() {
     assert_eq!(stage.run(&["put", "/a", "two", "--new"]).code, 4);
     assert_eq!(stage.run(&["put", "/a", "two", "--if", &"0".repeat(64)]).code, 4);
     assert_eq!(stage.run(&["put", "/b", "two", "--if", &hash]).code, 4);
+    for bad in ["abc", "", &hash.to_uppercase(), &"x".repeat(64)] {
+        let refused = stage.run(&["put", "/a", "two", "--if", bad]);
+        assert_eq!(refused.code, 2, "{bad}: {}", refused.err);
+        assert!(refused.err.contains("64 lowercase hexadecimal digits"), "{}", refused.err);
+    }
     assert_eq!(stage.content("/a").unwrap(), "one");
     assert!(stage.told(&["put", "/a", "two", "--if", &hash]).starts_with("updated /a: 3 bytes"));
     assert!(stage.told(&["put", "/a", "two"]).starts_with("unchanged /a"));
