@@ -8,6 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const OWN: usize = 64;
 /// Connections of clients at one time where nobody has said how many, as far as descriptors allow.
 const USUAL: usize = 20_000;
+/// Fewer than that are worth a word, whoever wishes for them.
+const FEW: usize = 100;
 
 /// Lets this process have as many descriptors as its connections need, as far as it may; `others` are
 /// those that no client has. Answers how many clients may be connected at one time: as many as are
@@ -17,13 +19,11 @@ pub fn provide(wish: Option<NonZeroUsize>, others: usize) -> usize {
     let own = others.saturating_add(OWN);
     let needed = clients.saturating_add(own);
     let limit = raise(needed);
-    if wish.is_none() {
-        return clients.min(limit.saturating_sub(own)).max(1);
-    }
-    if limit < needed {
+    let fit = clients.min(limit.saturating_sub(own)).max(1);
+    if limit < needed && (wish.is_some() || fit < FEW) {
         tracing::warn!(limit, needed, "too few file descriptors for --max-connections");
     }
-    clients
+    if wish.is_some() { clients } else { fit }
 }
 
 /// Raises the limit to what is needed where it is lower, as far as it may be; answers what it is then.

@@ -112,6 +112,8 @@ fn nobody_who_asks_for_no_number_of_connections_gets_more_than_there_are_descrip
     for line in ["too few file descriptors", "can't accept a connection"] {
         assert!(!log.contains(line), "{line}: {log}");
     }
+    let (_, log) = Program::spawn(&mut limited(folder.path(), SERVE, 190)).stop();
+    assert!(log.contains("too few file descriptors"), "{log}");
 }
 
 #[test]
