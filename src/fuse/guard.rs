@@ -72,6 +72,9 @@ const NO_READERS: [&str; 43] = [
     "rsync",
 ];
 
+/// Programs that remove a file in order to put another in its place. What they moved away they have read.
+const REPLACERS: [&str; 3] = ["mv", "cp", "install"];
+
 /// How long a process is taken to be the search that it was. Such programs don't become others, but
 /// numbers of processes come again.
 const MEMORY: Duration = Duration::from_millis(500);
@@ -104,6 +107,11 @@ impl Searches {
 /// Says whether what this program reads counts as read. One that can't be seen counts.
 fn is_reader(program: &str) -> bool {
     !NO_READERS.contains(&program)
+}
+
+/// Says whether this program removes files only where it replaces them.
+pub fn replaces(program: &str) -> bool {
+    REPLACERS.contains(&program)
 }
 
 /// The name of a process, as far as it can be seen.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::save::{Moment, is_new};
+use super::save::{Moment, is_new, log_blind};
 use super::{Attr, Fs, State, new_folder};
 use crate::fuse::errno::{FuseError, Result};
-use crate::fuse::inode::Ino;
+use crate::fuse::guard;
+use crate::fuse::inode::{Blind, File, Ino};
 use crate::fuse::remote::Head;
 
 impl Fs {
@@ -39,22 +40,39 @@ impl Fs {
         Ok(())
     }
 
-    pub async fn remove_file(&self, parent: Ino, name: &str) -> Result<()> {
+    pub async fn remove_file(&self, parent: Ino, name: &str, pid: u32) -> Result<()> {
         let _shape = self.tree.read().await;
         let ino = self.lock().tree.child(parent, name).ok_or(FuseError::NotFound)?;
         let _gate = self.gate(ino).await.ok_or(FuseError::IsFolder)?;
         if self.lock().tree.child(parent, name) != Some(ino) {
             return Err(FuseError::Overtaken);
         }
-        let memory = self.lock().tree.file(ino).and_then(|file| file.memory.clone());
+        let (memory, blind) = {
+            let state = self.lock();
+            let file = state.tree.file(ino).ok_or(FuseError::IsFolder)?;
+            (file.memory.clone(), self.blind_removal(file, pid)?)
+        };
         if let Some(head) = &memory {
             self.delete(head).await?;
+            if let Some(blind) = blind {
+                log_blind(head, None, &blind);
+            }
         }
         let state = &mut *self.lock();
         self.drop_file(state, ino);
         state.own_if_empty(parent);
         self.touch(state, parent);
         Ok(())
+    }
+
+    /// A file from another file system takes the place of a memory: it is removed first, and nothing but the
+    /// program tells that from a deletion.
+    fn blind_removal(&self, file: &File, pid: u32) -> Result<Option<Blind>> {
+        let path = file.memory.as_ref().map(|head| head.path.as_str());
+        match path.filter(|_| guard::replaces(&guard::program(pid))) {
+            Some(path) => self.blind(path, file, pid),
+            None => Ok(None),
+        }
     }
 
     pub(super) async fn delete(&self, head: &Head) -> Result<()> {

@@ -180,7 +180,7 @@ impl Fs {
             }
         };
         if let Some(blind) = blind.filter(|_| saved.sha256 != head.sha256) {
-            save::log_blind(head.path.as_str(), Some(head), &saved, &blind);
+            save::log_blind(head, Some(&saved), &blind);
         }
         let old = self.lock().tree.file(ino).and_then(|file| file.memory.clone());
         if let Some(old) = old

@@ -202,8 +202,9 @@ impl Fs {
     fn settle_saved(&self, ino: Ino, job: &Job, head: Head) {
         let state = &mut *self.lock();
         let changed = job.memory.as_ref().is_none_or(|before| before.at != head.at);
-        if let Some(blind) = job.blind.as_ref().filter(|_| changed) {
-            log_blind(job.path.as_str(), job.memory.as_ref(), &head, blind);
+        let blind = job.blind.as_ref().filter(|_| changed);
+        if let Some((blind, before)) = blind.zip(job.memory.as_ref()) {
+            log_blind(before, Some(&head), blind);
         }
         tracing::debug!(path = job.path.as_str(), bytes = head.size, "saved");
         self.settled(state, ino, head, job.text.as_bytes(), job.revision, job.whole);
@@ -324,14 +325,14 @@ pub(super) fn text(draft: &Draft, limit: usize) -> Result<&str> {
     std::str::from_utf8(&draft.bytes).map_err(|_| FuseError::NotText)
 }
 
-pub(super) fn log_blind(path: &str, before: Option<&Head>, after: &Head, blind: &Blind) {
-    let Some(before) = before else { return };
+/// `after` is not known where what replaces it comes behind the deletion.
+pub(super) fn log_blind(before: &Head, after: Option<&Head>, blind: &Blind) {
     tracing::warn!(
-        path,
+        path = before.path.as_str(),
         pid = blind.pid,
         program = blind.program,
         old_bytes = before.size,
-        new_bytes = after.size,
+        new_bytes = after.map(|after| after.size),
         sha256 = %before.sha256,
         "blind overwrite: the content that was replaced was never read here"
     );

@@ -143,11 +143,12 @@ impl Filesystem for Kernel {
         self.entry(utf8(name).and_then(|name| self.fs.make_folder(parent.0, name)), reply);
     }
 
-    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let Some(name) = name.to_str().map(str::to_owned) else {
             return reply.error(errno(&FuseError::NotFound));
         };
-        self.run(reply, |fs| async move { fs.remove_file(parent.0, &name).await });
+        let pid = request.pid();
+        self.run(reply, |fs| async move { fs.remove_file(parent.0, &name, pid).await });
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {

@@ -173,7 +173,7 @@ async fn its_own_changes_are_no_news() {
     let (ino, handle) = stand.write("b", "two").await;
     stand.fs.fsync(ino).await.unwrap();
     stand.fs.release(ino, handle).await;
-    stand.fs.remove_file(ROOT, "a").await.unwrap();
+    stand.fs.remove_file(ROOT, "a", 0).await.unwrap();
 
     stand.fs.poll().await.unwrap();
 

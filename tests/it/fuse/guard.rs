@@ -46,7 +46,7 @@ fn the_session_that_searched_and_overwrote_is_stopped_where_that_is_denied() {
 }
 
 /// Where `(change)` stands, somebody else changes the memory.
-const BLIND_ONES: [&str; 8] = [
+const BLIND_ONES: [&str; 11] = [
     "echo x > f",
     "rg x f; grep x f; wc f; sha256sum f; echo x > f",
     "echo x > t; mv t f",
@@ -55,6 +55,9 @@ const BLIND_ONES: [&str; 8] = [
     "python3 -c 'import os; os.truncate(\"f\", 0)'",
     "echo x >> f; echo y > f",
     "cat f; (change) echo x > f",
+    "n=$(mktemp -p /tmp); echo x > $n; mv $n f; rm $n",
+    "n=$(mktemp -p /tmp); cp --remove-destination $n f; rm $n",
+    "n=$(mktemp -p /tmp); install $n f; rm $n",
 ];
 
 #[test]
@@ -83,7 +86,7 @@ fn a_blind_overwrite_is_denied() {
     }
 }
 
-const FINE_ONES: [&str; 11] = [
+const FINE_ONES: [&str; 13] = [
     "cat f; echo x > f",
     "text=$(< f); echo x > f",
     "sed -i s/notes/x/ f",
@@ -95,6 +98,8 @@ const FINE_ONES: [&str; 11] = [
     "rm f",
     "mv f g",
     "cat f; echo x > t; mv t f",
+    "n=$(mktemp -p /tmp); echo x > $n; cat f; mv $n f",
+    "n=$(mktemp -d -p /tmp); mv f $n; rm -r $n",
 ];
 
 #[test]
@@ -114,6 +119,22 @@ fn what_was_read_may_be_replaced() {
 
     assert!(mount.stop().success());
     assert!(!stage.log().contains(BLIND), "{}", stage.log());
+}
+
+/// A file of another file system comes after the memory is gone, so its size is not known.
+#[test]
+fn what_mv_brings_over_an_unread_memory_is_noticed() {
+    let Some(stage) = Stage::new() else { return };
+    stage.memory("/crdts.md", &notes());
+    let mount = stage.mount();
+
+    mount.sh("n=$(mktemp -p /tmp); echo x > $n; mv $n crdts.md");
+
+    assert_eq!(mount.read("crdts.md"), "x\n");
+    let line = stage.logged(BLIND);
+    for word in ["/crdts.md", "7285", "\"program\":\"mv\"", "sha256"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
 }
 
 #[test]
