@@ -1,11 +1,12 @@
 //! The session side over two instances: what one has committed the other shows.
 
+use axum::body::Body;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{WAITING_FOR_ME, two_on, until};
 use crate::sessions::stream::Frames;
-use crate::support::server::text;
+use crate::support::server::{KEY, request, text};
 use crate::support::{Database, Server, Stage};
 
 const WORKERS: usize = 8;
@@ -207,4 +208,22 @@ async fn a_stream_shows_nothing_of_events_that_are_being_erased() {
         .await;
 
     assert_eq!(next.await.unwrap().1, "session.deleted");
+}
+
+#[tokio::test]
+async fn a_stream_behind_an_event_that_was_just_erased_is_of_a_deleted_session() {
+    let database = Database::postgres();
+    let server = Server::on(&database).await;
+    let stage = Stage::new(&server).await;
+    let sent = stage.send(&server, message()).await;
+    let mut eraser = database.direct().await;
+    eraser.run("begin; lock table events in access exclusive mode").await;
+    let path = format!("{}/events/stream", stage.path());
+    let open = request(KEY, "GET", &path).header("last-event-id", text(&sent["data"][0], "id"));
+    let opening = tokio::spawn(async move { server.send(open.body(Body::empty()).unwrap()).await });
+    until(&mut eraser, WAITING_FOR_ME, 1).await;
+
+    eraser.run("update sessions set deleted_at = 1; delete from events; commit").await;
+
+    opening.await.unwrap().refused(404);
 }
