@@ -52,8 +52,8 @@ pub struct Restore {
 #[command(after_help = "\
 What the session changed gets the content and path from before it, what it made is deleted, what it
 deleted comes back. A memory that somebody else has changed since is listed, with who did, when, and
-the version to look at, and left alone (exit code 4). Doing it again changes nothing. The session itself may go on: archive it, or revoke what it holds,
-first.
+the version to look at, and left alone (exit code 4). Doing it again changes nothing. The session
+itself may go on: archive it, or revoke what it holds, first.
 
 Examples:
   memstored undo --store notes --session sesn_01K… --dry-run
